@@ -1,0 +1,71 @@
+# Two commands on a fresh machine with Python >= 3.11, pip and make: `make run` and `make test`.
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run psql migrate migration lock check format test test-unit coverage clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check
+UV_COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-annotate --no-header --quiet
+
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
+
+# A venv without pip needs no ensurepip, which some systems package apart; the system's pip installs into it.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv --without-pip .venv
+
+.venv/.run: requirements/run.txt pyproject.toml | $(BIN)/python
+	$(PIP) --require-hashes --only-binary :all: --requirement requirements/run.txt
+	$(PIP) --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+.venv/.dev: requirements/dev.txt .venv/.run
+	$(PIP) --require-hashes --only-binary :all: --requirement requirements/dev.txt
+	@touch $@
+
+setup: .venv/.run ## Make .venv with the hash-locked dependencies and .venv/bin/poller
+
+setup-dev: .venv/.dev ## The same, with what checks and tests need
+
+run: setup ## Start the database, upgrade the schema and record: Ctrl-C ends it
+	@exec $(BIN)/poller run
+
+psql: setup ## Open psql on the embedded database while it runs
+	@exec $(BIN)/poller psql
+
+migrate: setup ## Upgrade the schema of the configured database
+	@exec $(BIN)/poller migrate
+
+migration: setup-dev ## New migration: make migration m="create funding"
+	$(BIN)/python -m tests.support.new_migration "$(m)"
+
+lock: setup-dev ## Lock the newest allowed dependencies with hashes
+	$(UV_COMPILE) --upgrade --extra embedded --group build pyproject.toml --output-file requirements/run.txt
+	$(UV_COMPILE) --upgrade --extra embedded --group build --group dev --constraint requirements/run.txt pyproject.toml \
+		--output-file requirements/dev.txt
+
+check: setup-dev ## Lint, types, layers, lock
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m tests.support.lock
+
+format: setup-dev ## Let ruff format and fix
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+test: setup-dev ## The whole suite
+	$(BIN)/python -m pytest
+
+test-unit: setup-dev ## What needs neither database nor socket
+	$(BIN)/python -m pytest tests/unit
+
+coverage: setup-dev ## The whole suite with branch coverage
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage report
+
+clean: ## Remove .venv and caches; var/ holds data and stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,5 @@
+"""`python -m poller`."""
+
+
+def main() -> None:
+    """Run the command line."""

@@ -1,0 +1,1 @@
+"""The database: tables, tiers, the gated transaction and the embedded server."""
