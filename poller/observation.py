@@ -6,6 +6,7 @@ configuration has changed since, or by a newer release. They know neither the wi
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
 
@@ -133,6 +134,16 @@ class RunStopped(Struct, frozen=True, kw_only=True, tag="run_stopped"):
     instance: str
     stopped_at: datetime
     reason: str
+
+
+MAX_MESSAGE: Final = 500
+"""Characters of an error message that are kept."""
+
+
+def printable(text: str) -> str:
+    """Make a message fit to be stored and read: one line, no control characters, at most `MAX_MESSAGE` characters."""
+    line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return line if len(line) <= MAX_MESSAGE else f"{line[: MAX_MESSAGE - 1]}…"
 
 
 Entry = Observation | RunStarted | RunStopped
