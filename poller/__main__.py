@@ -1,5 +1,6 @@
-"""`python -m poller`."""
+"""`python -m poller`; the script `poller` points to the same place."""
 
+from poller.cli import main
 
-def main() -> None:
-    """Run the command line."""
+if __name__ == "__main__":
+    main()

@@ -57,11 +57,11 @@ class AssetModeSource(StrEnum):
     PAYLOAD = "payload"
 
 
-class Observation(Struct, frozen=True, kw_only=True, tag="observation"):
+class Observation(Struct, frozen=True, kw_only=True, array_like=True, tag="observation"):
     """What one tick of one (account, market) produced: the raw reply, or the reason there is none.
 
     Attributes:
-        version: Of this layout; a field may be added with a default, none may change its meaning.
+        version: Of this layout. Fields are kept by position: a new one comes last, with a default; none may move.
         time: The scheduled instant in exchange time, UTC.
         status: Why there is no reply to normalise; None when `body` holds one.
         requested_at: When the request was sent, in exchange time; None when none was.
@@ -102,7 +102,7 @@ class Observation(Struct, frozen=True, kw_only=True, tag="observation"):
     instance: str
 
 
-class Promise(Struct, frozen=True, kw_only=True):
+class Promise(Struct, frozen=True, kw_only=True, array_like=True):
     """That an (account, market) is polled every `interval_seconds`."""
 
     account: str
@@ -110,7 +110,7 @@ class Promise(Struct, frozen=True, kw_only=True):
     interval_seconds: int
 
 
-class RunStarted(Struct, frozen=True, kw_only=True, tag="run_started"):
+class RunStarted(Struct, frozen=True, kw_only=True, array_like=True, tag="run_started"):
     """A daemon began to poll.
 
     Attributes:
@@ -127,7 +127,7 @@ class RunStarted(Struct, frozen=True, kw_only=True, tag="run_started"):
     promises: tuple[Promise, ...]
 
 
-class RunStopped(Struct, frozen=True, kw_only=True, tag="run_stopped"):
+class RunStopped(Struct, frozen=True, kw_only=True, array_like=True, tag="run_stopped"):
     """A daemon ended in good order."""
 
     version: int = 1

@@ -1,0 +1,48 @@
+"""`poller psql`: the configured database by hand."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from urllib.parse import unquote, urlsplit
+
+import typer
+
+from poller.cli.common import CONFIG_FILE, ConfigOption, begin, exit_codes
+from poller.storage.embedded import EmbeddedPostgres
+from poller.storage.embedded_programs import find_wheel
+
+
+def psql(*, config: ConfigOption = CONFIG_FILE) -> None:
+    """Open psql on the configured database; the embedded one runs as long as somebody uses it."""
+    with exit_codes():
+        settings, _ = begin(config)
+        if settings.database_url is None:
+            with EmbeddedPostgres(settings.embedded_directory, warn=lambda _: None) as embedded:
+                code = _interact(*embedded.psql_command())
+        else:
+            code = _interact(*_command(settings.database_url))
+    raise typer.Exit(code)
+
+
+def _command(url: str) -> tuple[Sequence[str], Mapping[str, str]]:
+    """Keep the password out of the arguments, which every user of the machine can read."""
+    parts = urlsplit(url)
+    credentials, at, host = parts.netloc.rpartition("@")
+    bare = parts._replace(netloc=f"{credentials.partition(':')[0]}{at}{host}").geturl()
+    password = {"PGPASSWORD": unquote(parts.password)} if parts.password else {}
+    return [str(find_wheel() / "pginstall" / "bin" / "psql"), bare], os.environ | password
+
+
+def _interact(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    # Ctrl-C belongs to psql, which cancels a query with it; it must not end us before psql.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return subprocess.run(  # noqa: S603 - the wheel's own program with our own arguments
+            arguments,
+            env=environment,
+            check=False,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        ).returncode
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,101 @@
+"""Rules between values: each reports what it finds, and keeps quiet about what follows from a value already lost."""
+
+from poller.config.problems import Location, Problems
+from poller.config.settings import Account, Settings
+from poller.observation import Environment, Market
+
+_CREDENTIALS = ("api_key", "api_secret", "private_key_file", "private_key_passphrase")
+
+
+def check(settings: Settings, problems: Problems) -> None:
+    """Report every broken rule."""
+    _check_addresses(settings, problems)
+    _check_migration_url(settings, problems)
+    accounts = {
+        index: account for index, account in enumerate(settings.accounts) if not problems.lost(("accounts", index))
+    }
+    if not settings.accounts:
+        problems.add(("accounts",), "must not be empty")
+    _check_names(accounts, problems)
+    _check_shared_keys(accounts, problems)
+    for index, account in accounts.items():
+        _check_account(account, ("accounts", index), settings, problems)
+
+
+def _check_addresses(settings: Settings, problems: Problems) -> None:
+    if _environment_unknown(problems) or settings.environment is not Environment.SIMULATED or settings.simulates:
+        return
+    for market in Market:
+        addresses = settings.addresses.get(market)
+        for name, url in {
+            "ws_url": addresses and addresses.ws_url,
+            "rest_url": addresses and addresses.rest_url,
+        }.items():
+            if url is None:
+                at = ("exchange", "markets", market.value, name)
+                problems.add(at, "is missing: a simulated exchange elsewhere needs all addresses of both markets")
+
+
+def _check_migration_url(settings: Settings, problems: Problems) -> None:
+    embedded = settings.database_url is None and not problems.lost(("database", "url"))
+    if embedded and settings.database.migration_url is not None:
+        problems.add(("database", "migration_url"), "must be absent: the embedded database has one user")
+
+
+def _check_names(accounts: dict[int, Account], problems: Problems) -> None:
+    first: dict[str, int] = {}
+    for index, account in accounts.items():
+        if problems.lost(("accounts", index, "name")):
+            continue
+        same = first.setdefault(account.name.casefold(), index)
+        if same != index:
+            problems.add(("accounts", index, "name"), f"is the name of accounts[{same}] too (capitals do not count)")
+
+
+def _check_shared_keys(accounts: dict[int, Account], problems: Problems) -> None:
+    first: dict[tuple[str, Market], int] = {}
+    for index, account in accounts.items():
+        if account.api_key is None or problems.damaged(("accounts", index, "markets")):
+            continue
+        key = account.api_key.get_secret_value()
+        owners = {market: first.setdefault((key, market), index) for market in dict.fromkeys(account.markets)}
+        shared = [f"accounts[{owner}] for {market}" for market, owner in owners.items() if owner != index]
+        if shared:
+            problems.add(("accounts", index, "api_key"), f"is the key of {' and '.join(shared)} too")
+
+
+def _check_account(account: Account, at: Location, settings: Settings, problems: Problems) -> None:
+    if not account.markets:
+        problems.add((*at, "markets"), "must not be empty")
+    if len(set(account.markets)) < len(account.markets):
+        problems.add((*at, "markets"), "names a market twice")
+    if account.asset_mode and Market.USDM not in account.markets and not problems.damaged((*at, "markets")):
+        problems.add((*at, "asset_mode"), "must be absent: coinm has no asset modes")
+    if _environment_unknown(problems):
+        return
+    given = {name for name in _CREDENTIALS if getattr(account, name) is not None or problems.lost((*at, name))}
+    if settings.simulates:
+        for name in sorted(given):
+            problems.add((*at, name), "must be absent: the simulator that runs with the daemon makes its own keys")
+    else:
+        _check_credentials(account, at, given, problems)
+
+
+def _check_credentials(account: Account, at: Location, given: set[str], problems: Problems) -> None:
+    if "api_key" not in given:
+        problems.add((*at, "api_key"), "is missing: every account needs one unless the exchange is simulated")
+    if given.isdisjoint({"api_secret", "private_key_file"}):
+        problems.add(at, "needs api_secret, or private_key_file for an RSA or Ed25519 key")
+    if given >= {"api_secret", "private_key_file"}:
+        problems.add(at, "has both api_secret and private_key_file: one of them belongs to the API key")
+    if "private_key_passphrase" in given and "private_key_file" not in given:
+        problems.add((*at, "private_key_passphrase"), "has no private_key_file to open")
+    elif account.private_key_file and not problems.lost((*at, "private_key_passphrase")):
+        try:
+            account.private_key_file.signer(account.private_key_passphrase)
+        except ValueError as error:
+            problems.add((*at, "private_key_file"), str(error))
+
+
+def _environment_unknown(problems: Problems) -> bool:
+    return problems.lost(("exchange", "environment")) or problems.damaged(("exchange", "markets"))

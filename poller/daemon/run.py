@@ -1,0 +1,102 @@
+"""The daemon: everything started in order, run together, ended in order."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from typing import Final
+
+import structlog
+
+from poller.config import Settings
+from poller.daemon.database import Database, open_database, upgrade_schema
+from poller.daemon.exchange import Hide, open_exchange
+from poller.daemon.recorder import Recorder
+from poller.daemon.spool import open_spool
+from poller.errors import StoreUnavailableError
+from poller.storage.embedded import EmbeddedPostgres
+from poller.storage.store import Store
+from poller.writer import Writer
+
+_EMBEDDED_SECONDS: Final = 5.0
+
+_log = structlog.stdlib.get_logger()
+
+
+async def run(settings: Settings, *, migrate: bool, hide: Hide, announce: Callable[[Database], None]) -> None:
+    """Record until SIGTERM or Ctrl-C; a second one ends the process at once.
+
+    Args:
+        settings: What to record.
+        migrate: Whether to bring the schema to this release first; the embedded database's always is.
+        hide: Told every secret that must never be printed.
+        announce: Told once, when recording is about to begin.
+
+    Raises:
+        SpoolLockedError: Another process records into this spool.
+        EmbeddedDatabaseError: The embedded database cannot be started.
+        EnvironmentMismatchError: An account label belongs to another environment in this database.
+    """
+    with _stopped_by_signals() as stop:
+        async with AsyncExitStack() as stack:
+            spool = await stack.enter_async_context(open_spool(settings))
+            database = await stack.enter_async_context(open_database(settings, hide=hide))
+            if migrate or database.embedded:
+                await upgrade_schema(database)
+            store = Store(database.url)
+            stack.push_async_callback(store.close)
+            await refuse_foreign_labels(store, settings)
+            exchange, targets = await stack.enter_async_context(open_exchange(settings, hide=hide))
+            writer = Writer(spool=spool, store=store)
+            recorder = Recorder(
+                exchange=exchange, targets=targets, spool=spool, writer=writer, keep_seconds=settings.spool.keep_seconds
+            )
+            if database.embedded:
+                _keep_running(recorder, database.embedded)
+            announce(database)
+            await recorder.record(stop, environment=settings.environment)
+    _log.info("stopped", spooled=spool.depth)
+
+
+async def refuse_foreign_labels(store: Store, settings: Settings) -> None:
+    """Register the accounts, unless the database cannot be asked now: recording does not wait for it.
+
+    Raises:
+        EnvironmentMismatchError: An account label belongs to another environment.
+    """
+    try:
+        await store.open()
+        await store.register({account.name: settings.environment for account in settings.accounts})
+        _log.info("database connected", tier=store.tier)
+    except StoreUnavailableError as exc:
+        _log.error("database unavailable", reason=str(exc), meanwhile="polls are spooled")
+
+
+def _keep_running(recorder: Recorder, embedded: EmbeddedPostgres) -> None:
+    async def ensure() -> None:
+        await asyncio.to_thread(embedded.ensure_running)
+
+    recorder.schedule.housekeeping(_EMBEDDED_SECONDS, ensure, key="embedded database")
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[asyncio.Event]:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def handle(number: int) -> None:
+        if stop.is_set():
+            # The spool holds what was acknowledged, and the kernel frees the locks.
+            os._exit(128 + number)
+        _log.info("stopping", signal=signal.Signals(number).name)
+        stop.set()
+
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, handle, number)
+    try:
+        yield stop
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)

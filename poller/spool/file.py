@@ -1,0 +1,248 @@
+"""The entries in the spool's file: each call is one transaction, all calls come from one thread.
+
+A row of `entries` is written once; only its `stored_at` changes, and all its values take eight bytes, so that marking
+a row as stored never needs space that a full file does not have.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from poller.errors import ConfigError, PollerError, SpoolFullError
+from poller.observation import Market
+from poller.spool.carve import PAGE_SIZE
+from poller.spool.database import DamagedFileError, Database
+from poller.spool.row import Pending, Row, Tick, decode, entry_crc, from_micros, micros, row_from, tick_crc
+from poller.spool.schema import connect
+
+STEP_ROWS: Final = 500
+"""The most rows that `purge` and `offer_again` treat in one call, so that an append waits for no more."""
+
+_STEP_BYTES: Final = 8 * 1024 * 1024
+_NOT_STORED: Final = 2**63 - 1  # later than any time
+_MOST_PAGES: Final = 2**30
+_LEAST_PAGES: Final = 128
+_MOST_RESERVED: Final = 256  # the pages of a full file in which rows can still be marked, removed and set aside
+_WRONG_CHECKSUM: Final = "wrong checksum"
+_NOTE_TICK: Final = (
+    "INSERT INTO last_ticks VALUES (?, ?, ?, ?) ON CONFLICT (account, market)"
+    " DO UPDATE SET time = excluded.time, crc = excluded.crc WHERE excluded.time > time"
+)
+_DISCARD: Final = (
+    "DELETE FROM damaged WHERE id IN (SELECT id FROM entries)"
+    " OR rowid NOT IN (SELECT min(rowid) FROM damaged GROUP BY id, entry)"
+)  # a row may be whole in one place of a damaged file and not in another
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An entry that is to be appended, and the tick that it decides."""
+
+    entry: bytes
+    tick: Tick | None
+
+
+class SpoolFile:
+    """An open spool; the attributes are as of the last call.
+
+    Attributes:
+        recorder: The identity that the spool got when it was made.
+        last_id: The highest that any row ever had.
+        depth: Entries that are not stored.
+        damaged: Rows that were set aside because they could not be read.
+        size_bytes: Of the pages in use; the file may be larger, for it keeps the space that it once took.
+        oldest_at: When the oldest entry that is not stored was appended.
+    """
+
+    def __init__(self, path: Path, *, max_size: int, now: Callable[[], datetime], recorder: str | None = None) -> None:
+        if max_size < _LEAST_PAGES * PAGE_SIZE:
+            raise ConfigError([f"spool.max_size: {max_size} bytes, the least is {_LEAST_PAGES * PAGE_SIZE}"])
+        self._now = now
+        self._pages = min(max_size // PAGE_SIZE, _MOST_PAGES)
+        self._append_pages = self._pages - min(self._pages // 8, _MOST_RESERVED)
+        self.size_bytes = 0
+        self.oldest_at: datetime | None = None
+        connection, self.recorder = connect(path, recorder=recorder)
+        self._database = Database(connection)
+        try:
+            self._count()
+            self.last_ticks()
+        except PollerError:
+            self._database.close()
+            raise
+
+    def append(self, records: Sequence[Record]) -> Sequence[int]:
+        """Keep the records in one commit and return their ids; stored rows make room for them.
+
+        Raises:
+            SpoolFullError: None of them was kept.
+        """
+        room = self._make_room()
+        while True:
+            try:
+                return self._insert(records)
+            except SpoolFullError:
+                if not next(room, False):
+                    raise
+
+    def oldest(self, limit: int) -> Sequence[Pending]:
+        """Return the oldest entries that are not stored, fewer than `limit` when they are large.
+
+        A row that cannot be read is set aside in the table `damaged`.
+        """
+        after = -1
+        while rows := self._waiting(after, limit):
+            found: list[Pending] = []
+            reasons: dict[int, str] = {}
+            for row_id, row in rows:
+                try:
+                    found.append(_read(row))
+                except ValueError as error:
+                    reasons[row_id] = str(error)
+            if reasons:
+                with suppress(SpoolFullError):  # they stay, and are passed over again
+                    self._set_aside(reasons)
+            if found:
+                return found
+            after = rows[-1][0]
+        return []
+
+    def done(self, ids: Iterable[int]) -> None:
+        """Mark entries as stored; unknown ids and those marked before change nothing."""
+        stored_at = micros(self._now())
+        with self._database.transaction(most_pages=self._pages) as connection:
+            marked = connection.executemany(
+                "UPDATE entries SET stored_at = ? WHERE id = ? AND stored_at = ?",
+                [(stored_at, row_id, _NOT_STORED) for row_id in ids],
+            ).rowcount
+        self.depth -= max(marked, 0)
+        self._measure()
+
+    def offer_again(self, since: int, until: int) -> int:
+        """Mark up to `STEP_ROWS` entries that were stored in [since, until) as not stored and return how many."""
+        with self._database.transaction(most_pages=self._pages) as connection:
+            marked = connection.execute(
+                "UPDATE entries SET stored_at = ?1 WHERE id IN"
+                " (SELECT id FROM entries WHERE stored_at >= ?2 AND stored_at < min(?3, ?1) LIMIT ?4)",
+                (_NOT_STORED, since, until, STEP_ROWS),
+            ).rowcount
+        self.depth += marked
+        self._measure()
+        return marked
+
+    def purge(self, stored_before: int) -> int:
+        """Remove up to `STEP_ROWS` entries that were stored before and return how many.
+
+        The newest row stays whatever its age, for the next id follows from it.
+        """
+        with self._database.transaction(most_pages=self._pages) as connection:
+            removed = connection.execute(
+                "DELETE FROM entries WHERE id IN"
+                " (SELECT id FROM entries WHERE stored_at < ? AND id < ? ORDER BY stored_at LIMIT ?)",
+                (stored_before, self.last_id, STEP_ROWS),
+            ).rowcount
+        self._measure()
+        return removed
+
+    def last_ticks(self) -> Mapping[tuple[str, Market], datetime]:
+        """Return the last tick of every (account, market) that was ever appended.
+
+        Raises:
+            DamagedFileError: One of them cannot be believed: a wrong time would stop the polls of its account.
+        """
+        rows = list(self._database.rows("SELECT account, market, time, crc FROM last_ticks"))
+        if any(crc != tick_crc(*tick) for *tick, crc in rows):
+            raise DamagedFileError("a last tick is damaged")
+        return {(account, Market(market)): from_micros(time) for account, market, time, _ in rows}
+
+    def take_over(self, rows: Iterable[Row], ticks: Iterable[Tick]) -> None:
+        """Keep rows of another file under their own ids, as not stored; those with a wrong checksum aside."""
+        found_at = micros(self._now())
+        with self._database.transaction(most_pages=_MOST_PAGES) as connection:
+            for row in rows:
+                columns = (row.appended_at, row.crc, row.entry)
+                if row.intact:
+                    statement = "INSERT OR REPLACE INTO entries (stored_at, id, appended_at, crc, entry)"
+                    connection.execute(f"{statement} VALUES (?, ?, ?, ?, ?)", (_NOT_STORED, row.id, *columns))
+                else:
+                    values = (row.id, found_at, _WRONG_CHECKSUM, *columns)
+                    connection.execute("INSERT INTO damaged VALUES (?, ?, ?, ?, ?, ?)", values)
+            connection.executemany(_NOTE_TICK, [(*tick, tick_crc(*tick)) for tick in ticks])
+            connection.execute(_DISCARD)
+        self._count()
+
+    def close(self) -> None:
+        """Write the log back into the file, if that can be done now, and close it."""
+        self._database.close()
+
+    def _insert(self, records: Sequence[Record]) -> Sequence[int]:
+        appended_at = micros(self._now())
+        ids = range(self.last_id + 1, self.last_id + 1 + len(records))
+        rows = [
+            (row_id, appended_at, _NOT_STORED, entry_crc(row_id, appended_at, record.entry), record.entry)
+            for row_id, record in zip(ids, records, strict=True)
+        ]
+        ticks = [(*record.tick, tick_crc(*record.tick)) for record in records if record.tick]
+        with self._database.transaction(most_pages=self._append_pages) as connection:
+            connection.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", rows)
+            connection.executemany(_NOTE_TICK, ticks)
+        self.last_id += len(rows)
+        self.depth += len(rows)
+        self._measure()
+        return ids
+
+    def _make_room(self) -> Iterator[bool]:
+        """Try one thing after the other: first the space of the log, which a full disk cannot refuse."""
+        self._database.reuse_log()
+        yield True
+        while self.purge(_NOT_STORED):
+            yield True
+
+    def _waiting(self, after: int, limit: int) -> Sequence[tuple[int, Row | None]]:
+        rows: list[tuple[int, Row | None]] = []
+        size = 0
+        query = "SELECT id, appended_at, crc, entry FROM entries WHERE stored_at = ? AND id > ? ORDER BY id LIMIT ?"
+        with closing(self._database.rows(query, _NOT_STORED, after, limit)) as found:
+            for columns in found:
+                row = row_from(columns)
+                rows.append((columns[0], row))
+                size += len(row.entry) if row else 0
+                if size > _STEP_BYTES:
+                    break
+        return rows
+
+    def _set_aside(self, reasons: Mapping[int, str]) -> None:
+        found_at = micros(self._now())
+        with self._database.transaction(most_pages=self._pages) as connection:
+            connection.executemany(
+                "INSERT INTO damaged SELECT id, ?, ?, appended_at, crc, entry FROM entries WHERE id = ?",
+                [(found_at, reason, row_id) for row_id, reason in reasons.items()],
+            )
+            connection.executemany("DELETE FROM entries WHERE id = ?", [(row_id,) for row_id in reasons])
+        self.depth -= len(reasons)
+        self.damaged += len(reasons)
+        self._measure()
+
+    def _count(self) -> None:
+        self.last_id = max(map(self._database.number, ("SELECT max(id) FROM entries", "SELECT max(id) FROM damaged")))
+        self.damaged = self._database.number("SELECT count(*) FROM damaged")
+        self.depth = self._database.number("SELECT count(*) FROM entries WHERE stored_at = ?", _NOT_STORED)
+        self._measure()
+
+    def _measure(self) -> None:
+        with suppress(
+            PollerError, ValueError, OverflowError
+        ):  # what these figures are of has been done, whether they can be read or not
+            free = self._database.number("PRAGMA freelist_count")
+            self.size_bytes = (self._database.number("PRAGMA page_count") - free) * PAGE_SIZE
+            oldest = "SELECT appended_at FROM entries WHERE stored_at = ? ORDER BY id LIMIT 1"
+            self.oldest_at = from_micros(self._database.number(oldest, _NOT_STORED)) if self.depth else None
+
+
+def _read(row: Row | None) -> Pending:
+    if row is None or not row.intact:
+        raise ValueError(_WRONG_CHECKSUM)
+    return Pending(row.id, decode(row.entry))

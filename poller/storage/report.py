@@ -1,0 +1,82 @@
+"""What is to be said of a database before anything is recorded in it, found out without writing."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, func, select, text
+
+from poller.storage.engine import migration_engine
+from poller.storage.failures import translated_failures
+from poller.storage.schema import current_revision, head_revision
+from poller.storage.tables import SCHEMA, metadata
+from poller.storage.tier import Tier, tier_to_build
+
+_EVERYWHERE: Final = ("SELECT", "INSERT")
+_BESIDES: Final[Mapping[str, tuple[str, ...]]] = {
+    "polls": ("UPDATE",),  # an ok poll replaces one that is not
+    "rejected_payloads": ("DELETE",),  # and releases its payload
+    "runs": ("UPDATE",),  # a run stops
+    "schedules": ("UPDATE",),  # a promise ends
+}
+_FUNCTIONS: Final = ("is_storable(timestamptz)", "ensure_partitions(timestamptz)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseReport:
+    """What `report` found.
+
+    Attributes:
+        tier: How the history tables are built, or would be by the first migration.
+        current_revision: Of the schema; None when there is none.
+        head_revision: The one that this release needs.
+        missing_rights: What recording needs and the role lacks, such as `INSERT on poller.polls`.
+    """
+
+    server_version: str
+    tier: Tier
+    current_revision: str | None
+    head_revision: str
+    missing_rights: tuple[str, ...]
+
+
+async def report(url: str) -> DatabaseReport:
+    """Look at a database; raises StoreUnavailableError when it cannot be reached."""
+    return await asyncio.to_thread(_report, url)
+
+
+def _report(url: str) -> DatabaseReport:
+    engine = migration_engine(url)
+    with translated_failures(), engine.connect() as connection:
+        connection.execute(text("SET TRANSACTION READ ONLY"))
+        may_look = connection.scalar(
+            text("SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = 'poller'")
+        )
+        if may_look is False:
+            current, missing = None, [f"USAGE on schema {SCHEMA}"]
+        else:
+            current = current_revision(connection)
+            missing = _missing_rights(connection) if current == head_revision() else []
+        return DatabaseReport(
+            server_version=str(connection.scalar(text("SHOW server_version"))),
+            tier=tier_to_build(connection),
+            current_revision=current,
+            head_revision=head_revision(),
+            missing_rights=tuple(missing),
+        )
+
+
+def _missing_rights(connection: Connection) -> list[str]:
+    tables = [
+        f"{right} on {table.fullname}"
+        for table in metadata.sorted_tables
+        for right in _EVERYWHERE + _BESIDES.get(table.name, ())
+        if not connection.scalar(select(func.has_table_privilege(table.fullname, right)))
+    ]
+    functions = [
+        f"EXECUTE on {SCHEMA}.{function}"
+        for function in _FUNCTIONS
+        if not connection.scalar(select(func.has_function_privilege(f"{SCHEMA}.{function}", "EXECUTE")))
+    ]
+    return tables + functions

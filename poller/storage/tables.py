@@ -1,0 +1,119 @@
+"""Every table of the schema: the history's and the few small ones that give it a meaning."""
+
+from typing import Final
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Table, func
+
+from poller.observation import AssetMode, Environment, Market
+from poller.storage.columns import SCHEMA, account, amount, instant, market, metadata, one_of, whole, words
+from poller.storage.history import (
+    HISTORY,
+    account_totals,
+    asset_balances,
+    polls,
+    positions,
+    raw_payloads,
+    rejected_payloads,
+)
+
+__all__ = (
+    "HISTORY",
+    "SCHEMA",
+    "account_modes",
+    "account_totals",
+    "accounts",
+    "asset_balances",
+    "contracts",
+    "metadata",
+    "polls",
+    "positions",
+    "raw_payloads",
+    "rejected_payloads",
+    "runs",
+    "schedules",
+)
+
+accounts: Final = Table(
+    "accounts",
+    metadata,
+    account("Our permanent label of the API key; never the key."),
+    words("environment", "live, testnet or simulated: which exchange the account belongs to, for ever."),
+    instant("created_at", "When the label was first used, by the database's clock.", default=func.now()),
+    one_of("environment", Environment),
+    comment="The accounts that were ever recorded.",
+)
+
+runs: Final = Table(
+    "runs",
+    metadata,
+    words("instance", "Identity of this run of the daemon.", key=True),
+    words("recorder", "Identity of the daemon's spool: the runs of one recorder follow each other."),
+    words("version", "The release that ran."),
+    words("schema_revision", "Revision of the schema that it wrote to."),
+    instant("started_at", "When it began to poll, in exchange time."),
+    instant(
+        "stopped_at",
+        "When it ended in good order, in exchange time; null while it runs and after a crash.",
+        nullable=True,
+    ),
+    words("stop_reason", "Why it ended in good order.", nullable=True),
+    comment="Every run of the daemon. A run without stopped_at that another of its recorder followed has crashed.",
+)
+
+schedules: Final = Table(
+    "schedules",
+    metadata,
+    words("recorder", "Who promised, see runs.", key=True),
+    account(),
+    market(),
+    whole(
+        "interval_seconds",
+        "Seconds between two polls; ticks are the multiples of it since 1970-01-01 UTC.",
+        nullable=False,
+    ),
+    instant("valid_from", "First instant of the promise.", key=True),
+    instant("valid_to", "End of the promise, itself excluded; null while it holds.", nullable=True),
+    ForeignKeyConstraint(("account",), (f"{SCHEMA}.accounts.account",)),
+    one_of("market", Market),
+    CheckConstraint("interval_seconds > 0", name="interval_seconds"),
+    CheckConstraint("valid_from <= valid_to", name="valid_to"),
+    comment="What was promised to be polled: with polls and runs it makes every expected tick countable.",
+)
+
+account_modes: Final = Table(
+    "account_modes",
+    metadata,
+    account(),
+    market(),
+    instant("valid_from", "Since when the modes are known to be so.", key=True),
+    instant("valid_to", "Until when they were, itself excluded; null while they are.", nullable=True),
+    words(
+        "asset_mode",
+        "single_asset or multi_assets: whether assets share their margin; null when unknown.",
+        nullable=True,
+    ),
+    words(
+        "position_mode", "one_way or hedge: whether long and short are kept apart; null when unknown.", nullable=True
+    ),
+    words("source", "Where the modes are known from."),
+    ForeignKeyConstraint(("account",), (f"{SCHEMA}.accounts.account",)),
+    one_of("market", Market),
+    one_of("asset_mode", AssetMode),
+    one_of("position_mode", ("one_way", "hedge")),
+    CheckConstraint("valid_from <= valid_to", name="valid_to"),
+    comment="The modes of the accounts over time.",
+)
+
+contracts: Final = Table(
+    "contracts",
+    metadata,
+    market(),
+    words("symbol", "Binance: symbol.", key=True),
+    words("base_asset", "Binance: baseAsset."),
+    words("quote_asset", "Binance: quoteAsset: the unit of prices."),
+    words("margin_asset", "Binance: marginAsset: the unit of margins, profits and notional."),
+    amount("contract_size", "Binance: contractSize (coinm). What one contract is worth, in units of quote_asset."),
+    words("contract_type", "Binance: contractType, such as PERPETUAL or CURRENT_QUARTER."),
+    one_of("market", Market),
+    comment="What a symbol is, from the exchange's public exchangeInfo; without it no amount of positions has a unit.",
+)

@@ -1,0 +1,170 @@
+"""Whatever the file holds, it is loaded or refused with a ConfigError that repeats none of its values."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from poller.config import load
+from poller.errors import ConfigError
+
+DEFAULT = (Path(__file__).parents[3] / "config.yaml").read_text()
+SECRET = "Zq8wRx3tT-this-is-nobodys-business"  # noqa: S105 — found in no message
+anything = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+PIECES = st.sampled_from(
+    [
+        "{",
+        "}",
+        "[",
+        "]",
+        ": ",
+        "\n",
+        "\n  ",
+        "- ",
+        "&a ",
+        "*a",
+        "!!int ",
+        "!a!b ",
+        "|",
+        "> ",
+        "'",
+        '"',
+        "%YAML 1.9\n---\n",
+    ]
+    + [
+        "---\n",
+        "? ",
+        "#",
+        "@",
+        "\t",
+        "\x85",
+        "${",
+        "$${",
+        "${A}",
+        "~",
+        "<<: ",
+        "1:30",
+        "é",
+        '"\\ud800"',
+        '"\\0"',
+        "\\UFFFFFFFF",
+    ]
+    + [
+        "exchange",
+        "accounts",
+        "markets",
+        "usdm",
+        "ws_url",
+        "database",
+        "url",
+        "spool",
+        "path",
+        "postgresql://",
+        "ws://[",
+    ]
+)
+KEYS = st.sampled_from(
+    [
+        "exchange",
+        "environment",
+        "markets",
+        "usdm",
+        "coinm",
+        "ws_url",
+        "rest_url",
+        "accounts",
+        "name",
+        "interval",
+        "api_key",
+    ]
+    + [
+        "api_secret",
+        "private_key_file",
+        "private_key_passphrase",
+        "asset_mode",
+        "database",
+        "url",
+        "migration_url",
+        "spool",
+    ]
+    + ["path", "max_size", "keep", "log", "format", "level", "_env_file", "self"]
+)
+VALUES = st.sampled_from(
+    ["live", "simulated", "usdm", "10s", "1GiB", "embedded", "postgresql://", "wss://", "${A}", "~x"]
+)
+TREES = st.recursive(
+    st.one_of(VALUES, st.text(max_size=8), st.none(), st.integers(), st.booleans(), st.floats(), st.binary(max_size=4)),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.one_of(KEYS, st.text(max_size=4)), inner)),
+    max_leaves=25,
+)
+
+
+def load_or_refuse(tmp_path: Path, content: bytes) -> str:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(content)
+    try:
+        load(path, {"A": "x\udc80"})
+    except ConfigError as error:
+        assert error.problems
+        assert all(": " in problem and problem.isprintable() for problem in error.problems)
+        return str(error)
+    return ""
+
+
+@anything
+@example(b"[" * 100_000)
+@example(b"- " * 5_000)
+@example(b'a: "\\UFFFFFFFF"')
+@example(b"%YAML 1." + b"9" * 5_000 + b"\n--- {}")
+@example(b"\xff\xfea\x00")
+@given(st.one_of(st.binary(), st.text().map(str.encode)))
+def test_arbitrary_bytes_are_at_worst_a_config_error(tmp_path: Path, content: bytes) -> None:
+    load_or_refuse(tmp_path, content)
+
+
+@anything
+@given(st.lists(PIECES, max_size=40), st.integers(0, len(DEFAULT)), st.integers(0, 40))
+def test_broken_yaml_is_at_worst_a_config_error(tmp_path: Path, pieces: list[str], at: int, cut: int) -> None:
+    load_or_refuse(tmp_path, (DEFAULT[:at] + "".join(pieces) + DEFAULT[at + cut :]).encode())
+
+
+@anything
+@given(st.dictionaries(KEYS, TREES))
+def test_any_tree_is_at_worst_a_config_error(tmp_path: Path, tree: dict[str, object]) -> None:
+    load_or_refuse(tmp_path, yaml.safe_dump(tree).encode())
+
+
+@pytest.mark.parametrize(
+    "form", ["{}", "${{{}", "!{}", "!{}!x", "%{}", "[{}]", "{{a: {}}}", "{} ", '"{}', "postgresql://u:{}", "a: {}: b"]
+)
+@pytest.mark.parametrize(
+    "path",
+    [
+        "exchange",
+        "exchange.environment",
+        "exchange.markets",
+        "exchange.markets.usdm.ws_url",
+        "exchange.markets.usdm.rest_url",
+    ]
+    + ["accounts", "accounts.-", "accounts.-.name", "accounts.-.markets", "accounts.-.markets.-", "accounts.-.interval"]
+    + [
+        "accounts.-.api_key",
+        "accounts.-.api_secret",
+        "accounts.-.private_key_file",
+        "accounts.-.private_key_passphrase",
+    ]
+    + ["accounts.-.asset_mode", "database", "database.url", "database.migration_url", "spool.path", "spool.max_size"]
+    + ["spool.keep", "log.format", "log.level"],
+)
+def test_no_message_repeats_a_value(tmp_path: Path, path: str, form: str) -> None:
+    text = form.replace("{}", SECRET)
+    for key in reversed(path.split(".")):
+        text = f"[{text}]" if key == "-" else f"{{{key}: {text}}}"
+
+    message = load_or_refuse(tmp_path, text.encode())
+
+    assert message
+    assert "Zq8w" not in message
