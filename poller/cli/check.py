@@ -13,7 +13,7 @@ from poller.daemon.exchange import Hide
 def check(*, config: ConfigOption = CONFIG_FILE) -> None:
     """Check the configuration, the database and every account's key, without writing anything; 1 if one is not good."""
     with exit_codes():
-        settings, redactor = begin(config)
+        settings, redactor = begin(config, quiet=True)
         if not asyncio.run(_check(settings, redactor.add_secret)):
             raise typer.Exit(FAILED)
 

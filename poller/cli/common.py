@@ -39,10 +39,14 @@ def exit_codes() -> Iterator[None]:
         _leave(exc)
 
 
-def begin(config: Path) -> tuple[Settings, Redactor]:
-    """Load the configuration and begin to log as it says; the redactor keeps secrets out of the log."""
+def begin(config: Path, *, quiet: bool = False) -> tuple[Settings, Redactor]:
+    """Load the configuration and begin to log as it says; the redactor keeps secrets out of the log.
+
+    A quiet command has an answer of its own to print, and logs only what went wrong.
+    """
     settings = load(config, os.environ)
-    redactor = configure(log_format=settings.log.format, level=settings.log.level, secrets=settings.secrets())
+    level = "warning" if quiet and settings.log.level == "info" else settings.log.level
+    redactor = configure(log_format=settings.log.format, level=level, secrets=settings.secrets())
     return settings, redactor
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from typing import Final
 
 import typer
 from rich.console import Console
@@ -12,13 +13,17 @@ from poller.daemon.once import once as poll_once
 from poller.observation import Status
 from poller.records import Snapshot
 
+_FILE_WIDTH: Final = 160
+
 
 def once(*, config: ConfigOption = CONFIG_FILE) -> None:
     """Poll every account once, store it and show it; exit code 1 if any poll failed, 3 beside a running daemon."""
     with exit_codes():
-        settings, redactor = begin(config)
+        settings, redactor = begin(config, quiet=True)
         outcome = asyncio.run(poll_once(settings, hide=redactor.add_secret))
         console = Console()
+        if not console.is_terminal:
+            console.width = _FILE_WIDTH
         console.print(
             polls_table(outcome.snapshots), assets_table(outcome.snapshots), positions_table(outcome.snapshots)
         )
@@ -31,7 +36,7 @@ def once(*, config: ConfigOption = CONFIG_FILE) -> None:
 
 def polls_table(snapshots: Iterable[Snapshot]) -> Table:
     """Show how each poll ended."""
-    table = Table("account", "market", "time", "status", "latency", "assets", "positions", "error", title="Polls")
+    table = _table("Polls", "account", "market", "time", "status", "latency", "assets", "positions", "error")
     for snapshot in snapshots:
         poll = snapshot.poll
         table.add_row(
@@ -49,9 +54,8 @@ def polls_table(snapshots: Iterable[Snapshot]) -> Table:
 
 def assets_table(snapshots: Iterable[Snapshot]) -> Table:
     """Show the assets that are not zero, each in units of itself."""
-    table = Table("account", "market", "asset", title="Assets")
-    for name in ("wallet balance", "unrealized PnL", "margin balance", "maintenance margin"):
-        table.add_column(name, justify="right")
+    table = _table("Assets", "account", "market", "asset")
+    _add_amounts(table, "wallet balance", "unrealized PnL", "margin balance", "maintenance margin")
     for snapshot in snapshots:
         for asset in snapshot.assets:
             amounts = (asset.wallet_balance, asset.unrealized_pnl, asset.margin_balance, asset.maintenance_margin)
@@ -61,9 +65,8 @@ def assets_table(snapshots: Iterable[Snapshot]) -> Table:
 
 def positions_table(snapshots: Iterable[Snapshot]) -> Table:
     """Show the positions that are not zero."""
-    table = Table("account", "market", "symbol", "side", title="Positions")
-    for name in ("amount", "notional", "unrealized PnL", "initial margin"):
-        table.add_column(name, justify="right")
+    table = _table("Positions", "account", "market", "symbol", "side")
+    _add_amounts(table, "amount", "notional", "unrealized PnL", "initial margin")
     for snapshot in snapshots:
         for position in snapshot.positions:
             amounts = (position.position_amount, position.notional, position.unrealized_pnl, position.initial_margin)
@@ -72,6 +75,19 @@ def positions_table(snapshots: Iterable[Snapshot]) -> Table:
                 poll.account, poll.market.value, position.symbol, position.position_side, *map(_shown, amounts)
             )
     return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def _add_amounts(table: Table, *columns: str) -> None:
+    for name in columns:
+        # Folded, never cut: a shortened amount is a wrong one.
+        table.add_column(name, justify="right", overflow="fold")
 
 
 def _shown(amount: object) -> str:

@@ -16,7 +16,7 @@ from poller.storage.embedded_programs import find_wheel
 def psql(*, config: ConfigOption = CONFIG_FILE) -> None:
     """Open psql on the configured database; the embedded one runs as long as somebody uses it."""
     with exit_codes():
-        settings, _ = begin(config)
+        settings, _ = begin(config, quiet=True)
         if settings.database_url is None:
             with EmbeddedPostgres(settings.embedded_directory, warn=lambda _: None) as embedded:
                 code = _interact(*embedded.psql_command())

@@ -9,7 +9,8 @@ from poller.daemon.exchange import Hide, open_exchange
 from poller.daemon.once import poll_all
 from poller.errors import EmbeddedDatabaseError, StoreUnavailableError
 from poller.observation import Status
-from poller.storage.report import report
+from poller.storage.report import DatabaseReport, report
+from poller.storage.schema import check_revision
 from poller.writer import understand
 
 
@@ -47,11 +48,24 @@ async def _database(settings: Settings, hide: Hide) -> AsyncIterator[Finding]:
 
 async def _schema(database: Database) -> list[Finding]:
     found = await report(database.url)
+    server = f"{database.shown}: PostgreSQL {found.server_version}, tier {found.tier}"
+    missing = ", ".join(found.missing_rights)
     return [
+        Finding(subject="database", good=True, text=server),
+        _revision(found, automatic=database.embedded is not None),
         Finding(
-            subject="database", good=True, text=f"{database.shown}: PostgreSQL {found.server_version}, {found.tier}"
+            subject="rights", good=not missing, text=f"missing: {missing}" if missing else "all that recording needs"
         ),
     ]
+
+
+def _revision(found: DatabaseReport, *, automatic: bool) -> Finding:
+    try:
+        check_revision(found.current_revision)
+    except StoreUnavailableError as exc:
+        text = f"{exc}, or `poller run`, which does it for the embedded database" if automatic else str(exc)
+        return Finding(subject="schema", good=automatic, text=text)
+    return Finding(subject="schema", good=True, text=f"revision {found.current_revision} is current")
 
 
 async def _exchange(settings: Settings, hide: Hide) -> AsyncIterator[Finding]:

@@ -110,7 +110,7 @@ class Link:
                     self._arrived.set()
                     await self._until_worn(connection)
             finally:
-                pass
+                await asyncio.gather(*(connection.close() for connection in self._sockets))
 
     async def _connection(self) -> Connection:
         while self._current is None or not self._current.is_open:

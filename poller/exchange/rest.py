@@ -39,7 +39,7 @@ async def server_time(
     before = steady()
     try:
         async with session.get(
-            endpoint.rest_url + endpoint.time_path, timeout=timeout, allow_redirects=False
+            endpoint.rest_url + endpoint.time_path, timeout=timeout
         ) as response:
             body = await response.read()
             after = steady()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import socket
 import struct
 from dataclasses import dataclass
@@ -134,10 +135,10 @@ class Connection:
             await self._websocket.send_frame(frame, WSMsgType.TEXT)
 
     async def _ping(self) -> None:
-        number = 0
-        while not self._is_frozen:
+        for number in itertools.count(1):
             await asyncio.sleep(self._rules.ping_interval)
-            number += 1
+            if self._is_frozen:
+                return
             payload = f"{self._state.server_ms()}.{number}".encode()
             self._pings.add(payload)
             with contextlib.suppress(ConnectionError):

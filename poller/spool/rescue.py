@@ -56,11 +56,7 @@ def open_file(path: Path, *, max_size: int, now: Callable[[], datetime]) -> tupl
         file = SpoolFile(path, max_size=max_size, now=now)
     if moved_to:
         return file, Recovery(moved_to=moved_to, entries=file.depth, damaged=file.damaged)
-    newer = {row.id: row for row in _rows(unused) if row.intact and row.id > file.last_id}
-    if not newer:
-        return file, None
-    _take_over(file, newer.values())
-    return file, Recovery(moved_to=None, entries=len(newer), damaged=0)
+    return file, _take_over_unused(file, unused) if unused else None
 
 
 def _rebuild(path: Path, unused: Sequence[Cell], now: Callable[[], datetime]) -> Path:
@@ -82,6 +78,16 @@ def _rebuild(path: Path, unused: Sequence[Cell], now: Callable[[], datetime]) ->
         raise SpoolFullError("there is no room to rescue the damaged spool")
     rescuing.rename(_beside(path, ".rescued"))
     return _put_in_place(path, now)
+
+
+def _take_over_unused(file: SpoolFile, unused: Sequence[Cell]) -> Recovery | None:
+    """Keep what is newer than the file: after damage in its log, or of a commit that a crash tore."""
+    newer = [row for row in _rows(unused) if row.id > file.last_id]
+    depth, damaged = file.depth, file.damaged
+    _take_over(file, newer, _ticks(unused))
+    if not newer:
+        return None
+    return Recovery(moved_to=None, entries=file.depth - depth, damaged=file.damaged - damaged)
 
 
 def _finish(path: Path, now: Callable[[], datetime]) -> Path | None:

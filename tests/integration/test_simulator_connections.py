@@ -212,7 +212,7 @@ async def test_a_reset_ends_a_conversation(exchange: SimulatedExchange, socket: 
     assert socket.close_code == aiohttp.WSCloseCode.ABNORMAL_CLOSURE
 
 
-@with_rules(ping_interval=0.01, pong_timeout=0.05, lifetime=0.1)
+@with_rules(ping_interval=0.3, pong_timeout=0.4, lifetime=0.5)
 async def test_a_frozen_connection_stays_open_and_silent(
     exchange: SimulatedExchange, session: aiohttp.ClientSession
 ) -> None:
@@ -224,7 +224,7 @@ async def test_a_frozen_connection_stays_open_and_silent(
         await send(exchange, socket, "ignored")
         await socket.ping()
         with pytest.raises(TimeoutError):
-            await socket.receive(timeout=0.3)
+            await socket.receive(timeout=0.8)
         assert not socket.closed
         assert len(exchange.connections) == 1
         assert exchange.journal.request_count[USDM] == 1

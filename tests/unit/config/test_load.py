@@ -242,5 +242,5 @@ def test_settings_show_no_secret_and_cannot_be_changed(tmp_path: Path) -> None:
 
     assert not [secret for secret in settings.secrets() if secret in shown]
     with pytest.raises(ValueError, match="frozen"):
-        settings.accounts = ()  # type: ignore[misc]  # that it is refused is the point
+        settings.accounts = ()
     assert isinstance(settings, Settings)
