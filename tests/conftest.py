@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["tests.support.servers", "tests.support.database", "tests.support.exchange"]
+pytest_plugins = ["tests.support.secrecy", "tests.support.servers", "tests.support.database", "tests.support.exchange"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

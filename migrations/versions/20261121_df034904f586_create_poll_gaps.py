@@ -8,8 +8,8 @@ from alembic import op
 revision = "df034904f586"
 down_revision = "9ac98535bc19"
 
-# A tick is a multiple of the interval since 1970, the origin of date_bin here; a microsecond less turns "at or after" into
-# "after". Ticks without a row are counted, not generated: an outage of a year costs no more than one of a minute.
+# A tick is a multiple of the interval since 1970, the origin of date_bin here; a microsecond less turns "at or after"
+# into "after". Ticks without a row are counted, not generated: an outage of a year costs as little as one of a minute.
 _POLL_GAPS = """
 CREATE VIEW poller.poll_gaps AS
 WITH promise AS (
@@ -58,7 +58,7 @@ missing AS (
             date_bin(
                 step,
                 -- Behind the newest row, a poll may still be under way.
-                least(CASE right_row WHEN 'infinity' THEN now() - 2 * step ELSE right_row END, upper(valid))
+                least(CASE WHEN right_row > now() THEN now() - 2 * step ELSE right_row END, upper(valid))
                     - INTERVAL '1 microsecond',
                 'epoch'
             ) AS last_tick
@@ -101,7 +101,7 @@ piece AS (
         END AS cause
     FROM part
     LEFT JOIN LATERAL (
-        -- The last run of each recorder that promised the first tick; of these the newest, if possible one that had not ended.
+        -- The last run of each recorder that promised the first tick; of these the newest, preferably one still alive.
         SELECT instance, stopped_at, followed_at
         FROM (
             SELECT DISTINCT ON (recorder) instance, started_at, stopped_at,
@@ -130,7 +130,8 @@ piece AS (
 numbered AS (
     SELECT *, count(*) FILTER (WHERE begins) OVER (PARTITION BY account, market ORDER BY first_tick) AS gap
     FROM (
-        SELECT *, (cause, first_tick) IS DISTINCT FROM (lag(cause) OVER former, lag(last_tick) OVER former + step) AS begins
+        SELECT *,
+            (cause, first_tick) IS DISTINCT FROM (lag(cause) OVER former, lag(last_tick) OVER former + step) AS begins
         FROM piece
         WINDOW former AS (PARTITION BY account, market ORDER BY first_tick)
     ) AS marked
@@ -151,9 +152,9 @@ _COMMENTS = {
     'COLUMN poller.poll_gaps."to"': "The last missed tick, itself included.",
     "COLUMN poller.poll_gaps.missed_ticks": "How many promised ticks were missed.",
     "COLUMN poller.poll_gaps.cause": (
-        "A status of polls, where each tick has a row of that status; else stopped: the run ended in good order; crashed: "
-        "it ended otherwise and another of its recorder followed; skipped: it went on polling afterwards, so it was "
-        "suspended or overloaded; unreported: it has written nothing since, so it is dead or cannot reach the database."
+        "A status of polls, where each tick has a row of that status; else what became of the run. stopped: it ended "
+        "in good order; crashed: it did not, and another of its recorder followed; skipped: it polled on afterwards, "
+        "so it was suspended or overloaded; unreported: nothing came since: it is dead or cannot reach the database."
     ),
 }
 

@@ -31,5 +31,5 @@ def cautions(settings: Settings, *, replaced: frozenset[Location], dropped: froz
 def _secrets(settings: Settings) -> Iterator[Location]:
     for index, account in enumerate(settings.accounts):
         yield from (("accounts", index, name) for name in _SECRETS if getattr(account, name) is not None)
-    urls = {"url": settings.database_url, "migration_url": settings.migration_url}
-    yield from (("database", name) for name, url in urls.items() if url and passwords(url))
+    urls = {"url": settings.database.url, "migration_url": settings.database.migration_url}
+    yield from (("database", name) for name, url in urls.items() if url and passwords(url.get_secret_value()))

@@ -117,10 +117,8 @@ class Settings(BaseSettings):
     def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,  # noqa: ARG003 — the names are pydantic-settings'
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take the tree alone.
 
@@ -187,5 +185,5 @@ class Settings(BaseSettings):
     def with_warnings(self, warnings: tuple[str, ...]) -> Self:
         """Return the same settings with these warnings."""
         copy = self.model_copy()
-        copy._warnings = warnings  # noqa: SLF001
+        copy._warnings = warnings  # noqa: SLF001 — the copy is of this very class
         return copy

@@ -191,7 +191,7 @@ class Connection:
         except aiohttp.ClientConnectionResetError as exc:
             self.abort("the connection had ended unnoticed")
             raise NotConnectedError("the connection had ended unnoticed") from exc
-        except aiohttp.ClientError as exc:
+        except (aiohttp.ClientError, OSError) as exc:
             self.abort("the connection ended while sending")
             raise ConnectionLostError("the connection ended while sending") from exc
 

@@ -62,7 +62,6 @@ class Link:
         self._pace = Pace(pacing, asyncio.get_running_loop().time)
         self._current: Connection | None = None
         self._arrived = asyncio.Event()
-        self._sockets: set[Connection] = set()
 
     @property
     def connected(self) -> bool:
@@ -98,19 +97,15 @@ class Link:
     async def run(self) -> None:
         """Stay connected until cancelled, then close every socket."""
         async with asyncio.TaskGroup() as tasks:
-            try:
-                while True:
-                    connection = await self._connect()
-                    # Not closed by its own task alone: one that is cancelled before its first step closes nothing.
-                    self._sockets.add(connection)
-                    tasks.create_task(self._serve(connection))
-                    replaced, self._current = self._current, connection
-                    if replaced is not None and replaced.is_open:
-                        tasks.create_task(replaced.drain(self._pacing.drain))
-                    self._arrived.set()
-                    await self._until_worn(connection)
-            finally:
-                await asyncio.gather(*(connection.close() for connection in self._sockets))
+            while True:
+                connection = await self._connect()
+                tasks.create_task(connection.run())
+                replaced, self._current = self._current, connection
+                if replaced is not None and replaced.is_open:
+                    tasks.create_task(replaced.drain(self._pacing.drain))
+                self._arrived.set()
+                self._changed(None)
+                await self._until_worn(connection)
 
     async def _connection(self) -> Connection:
         while self._current is None or not self._current.is_open:
@@ -131,7 +126,6 @@ class Link:
             else:
                 self.connections += 1
                 self.last_status = None
-                self._changed(None)
                 return connection
 
     def _refused(self, exc: NotConnectedError) -> None:
@@ -143,12 +137,6 @@ class Link:
         if not isinstance(exc, HandshakeError) or exc.status not in _REFUSALS:
             return 0.0
         return min(max(exc.retry_after_seconds or 0, self._pacing.refused), _LONGEST_BAN_SECONDS)
-
-    async def _serve(self, connection: Connection) -> None:
-        try:
-            await connection.run()
-        finally:
-            self._sockets.discard(connection)
 
     async def _until_worn(self, connection: Connection) -> None:
         # Not all links of all hosts at the same hour of the day.

@@ -39,7 +39,7 @@ async def server_time(
     before = steady()
     try:
         async with session.get(
-            endpoint.rest_url + endpoint.time_path, timeout=timeout
+            endpoint.rest_url + endpoint.time_path, timeout=timeout, allow_redirects=False
         ) as response:
             body = await response.read()
             after = steady()

@@ -18,13 +18,17 @@ are still masked where a password or signature is expected, as in `password=abc`
 _NAMES = r"(?:x-mbx-)?(?:api[_-]?key|api[_-]?secret|secret[_-]?key|signature|listen[_-]?key|pass(?:word|phrase|wd))"
 _COLOURS = r"(?:\x1b\[[0-9;]*m)*"
 # "signature":"…", 'apiKey': '…', \"apiKey\": \"…\" and ('apiKey', '…'); base64 may have its slashes escaped.
-_QUOTED = re.compile(rf"""({_NAMES}\\*["']\s*[:,]\s*b?\\*["'])(?:\\+/|[^"'\\])+""", re.IGNORECASE)
-# signature=…, password='…' and coloured console output.
+_QUOTED = re.compile(rf"""({_NAMES}(\\*["'])\s*[:,]\s*b?\2)(?:\\+/|[^"'\\])+""", re.IGNORECASE)
+# signature=…, password='…', the same inside JSON, and coloured console output. What looks like a quoted value but holds
+# a comma or colon is the structure round an empty one.
 _ASSIGNED = re.compile(
-    rf"""({_NAMES}{_COLOURS}={_COLOURS})(?:"[^"]*"|'[^']*'|[^\s"'\\&,;)\]}}>\x1b]+)""", re.IGNORECASE
+    rf"""({_NAMES}{_COLOURS}={_COLOURS})"""
+    r"""(?:"[^"\\,:]*"|'[^'\\,:]*'|(\\+)"[^"\\,:]*\2"|[^\s"'\\&,;)\]}>\x1b]+)""",
+    re.IGNORECASE,
 )
-# Up to the last `@`, since a password that is not encoded may hold one itself.
-_IN_URL = re.compile(r"""(\b[a-z][a-z0-9+.-]*://[^\s/:@"']*:)[^\s"']+(?=@)""", re.IGNORECASE)
+# Up to the last `@`, since a password that is not encoded may hold one itself. The bounds keep a long line from taking
+# time that grows with its square.
+_IN_URL = re.compile(r"""(\b[a-z][a-z0-9+.-]{0,31}://[^\s/:@"']{0,256}:)[^\s"']{1,512}(?=@)""", re.IGNORECASE)
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:

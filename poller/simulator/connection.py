@@ -113,9 +113,10 @@ class Connection:
         if outcome.is_late:
             self._held.extend(outcome.frames)
         elif outcome.frames:
-            for frame in (*outcome.frames, *self._held):
-                await self._send(frame)
+            frames = (*outcome.frames, *self._held)
             self._held.clear()
+            for frame in frames:
+                await self._send(frame)
         match outcome.ending:
             case None:
                 pass

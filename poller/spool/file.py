@@ -4,6 +4,7 @@ A row of `entries` is written once; only its `stored_at` changes, and all its va
 a row as stored never needs space that a full file does not have.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _STEP_BYTES: Final = 8 * 1024 * 1024
 _NOT_STORED: Final = 2**63 - 1  # later than any time
 _MOST_PAGES: Final = 2**30
 _LEAST_PAGES: Final = 128
+_DISK_RESERVE: Final = 16 * 1024 * 1024  # the log needs disk to mark and remove rows, and only that makes room
 _MOST_RESERVED: Final = 256  # the pages of a full file in which rows can still be marked, removed and set aside
 _WRONG_CHECKSUM: Final = "wrong checksum"
 _NOTE_TICK: Final = (
@@ -61,6 +63,7 @@ class SpoolFile:
         if max_size < _LEAST_PAGES * PAGE_SIZE:
             raise ConfigError([f"spool.max_size: {max_size} bytes, the least is {_LEAST_PAGES * PAGE_SIZE}"])
         self._now = now
+        self._folder = path.parent
         self._pages = min(max_size // PAGE_SIZE, _MOST_PAGES)
         self._append_pages = self._pages - min(self._pages // 8, _MOST_RESERVED)
         self.size_bytes = 0
@@ -186,13 +189,22 @@ class SpoolFile:
             for row_id, record in zip(ids, records, strict=True)
         ]
         ticks = [(*record.tick, tick_crc(*record.tick)) for record in records if record.tick]
-        with self._database.transaction(most_pages=self._append_pages) as connection:
+        with self._database.transaction(most_pages=self._most_pages()) as connection:
             connection.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", rows)
             connection.executemany(_NOTE_TICK, ticks)
         self.last_id += len(rows)
         self.depth += len(rows)
         self._measure()
         return ids
+
+    def _most_pages(self) -> int:
+        """Return how far an append may let the file grow."""
+        try:
+            disk = os.statvfs(self._folder)
+        except OSError as error:
+            raise SpoolFullError(f"the disk of the spool cannot be asked for its room: {error.strerror}") from error
+        growth = max(disk.f_bavail * disk.f_frsize - _DISK_RESERVE, 0) // PAGE_SIZE
+        return min(self._append_pages, self._database.number("PRAGMA page_count") + growth)
 
     def _make_room(self) -> Iterator[bool]:
         """Try one thing after the other: first the space of the log, which a full disk cannot refuse."""

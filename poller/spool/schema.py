@@ -68,7 +68,7 @@ def connect(path: Path, *, recorder: str | None = None) -> tuple[sqlite3.Connect
             return connection, _prepare(connection, path, recorder or str(uuid4()))
         except sqlite3.OperationalError as error:
             connection.close()
-            if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) != sqlite3.SQLITE_ERROR:
                 raise
             raise DamagedFileError(f"the layout is damaged: {error}") from error
         except (sqlite3.Error, PollerError):

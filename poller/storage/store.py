@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -28,9 +28,10 @@ from poller.storage.runs import (
 from poller.storage.schema import check_revision, current_revision, head_revision
 from poller.storage.statements import RELEASE, SAVE, save_parameters
 from poller.storage.tier import Tier, built_tier
+from poller.storage.watchdog import hang_up_after
 
 WATCHDOG_SECONDS: Final = 15.0
-"""How long a call may take: nothing else notices a frozen server whose machine still acknowledges."""
+"""How long a call may wait, for the connection and again for the answer."""
 
 
 class Saved(StrEnum):
@@ -150,8 +151,11 @@ class Store:
         async with self._one_at_a_time:
             try:
                 with translated_failures():
-                    async with asyncio.timeout(self._watchdog_seconds), self._engine.connect() as connection:
-                        yield connection
+                    async with AsyncExitStack() as leave:
+                        async with asyncio.timeout(self._watchdog_seconds):
+                            connection = await leave.enter_async_context(self._engine.connect())
+                        async with hang_up_after(connection, self._watchdog_seconds):
+                            yield connection
             except StoreUnavailableError:
                 await self.close()
                 raise

@@ -122,11 +122,10 @@ async def test_a_delayed_reply_lets_others_pass(exchange: SimulatedExchange, soc
 
 async def test_a_late_reply_follows_the_next_one(exchange: SimulatedExchange, socket: Socket) -> None:
     exchange.faults.next(USDM, Late())
-    await send(exchange, socket, "late")
-    await send(exchange, socket, "next")
-    await send(exchange, socket, "last")
+    for request_id in ("late", "next", "third", "fourth"):
+        await send(exchange, socket, request_id)
 
-    assert [await replied_id(socket) for _ in range(3)] == ["next", "late", "last"]
+    assert [await replied_id(socket) for _ in range(4)] == ["next", "late", "third", "fourth"]
 
 
 async def test_a_dropped_request_is_never_answered(exchange: SimulatedExchange, socket: Socket) -> None:

@@ -12,7 +12,7 @@ from random import Random
 import pytest
 
 from poller.observation import Entry, Environment, Market, Observation, RunStarted
-from poller.spool import Recovery, Spool
+from poller.spool import Pending, Recovery, Spool
 from poller.spool.file import Record
 
 MIB = 1024 * 1024
@@ -285,7 +285,7 @@ async def test_a_queue_of_damaged_rows_alone_is_empty_and_kept(tmp_path: Path) -
 
 async def test_an_entry_that_no_release_knows_is_set_aside_with_the_reason(tmp_path: Path) -> None:
     spool = await Spool.open(tmp_path / "spool.sqlite", max_size=MIB)
-    spool._file.append([Record(b"\x91\xa7unknown", None)])
+    await spool._submit(spool._use, lambda file: file.append([Record(b"\x91\xa7unknown", None)]))
     last = await spool.append(observation(1))
 
     assert [pending.id for pending in await spool.oldest(5)] == [last]
@@ -300,7 +300,7 @@ async def test_damage_under_a_running_spool_is_rescued_and_the_call_succeeds(tmp
     spool._file._database.reuse_log()
     _wreck(path, range(3, 400, 5))
 
-    offered = []
+    offered: list[Pending] = []
     while batch := await spool.oldest(20):
         offered += batch
         await spool.done([pending.id for pending in batch])

@@ -10,7 +10,7 @@ from poller.errors import ConnectionLostError, NotConnectedError, OversizedFrame
 from poller.exchange.connection import Connection, Limits
 from poller.exchange.frames import Unexpected
 from tests.integration.exchange.conftest import Connect, StartPeer
-from tests.integration.exchange.wire_peer import Line, hold, reply, running, serve_all, until
+from tests.integration.exchange.wire_peer import Line, deaf_peer, hold, reply, running, serve_all, until
 
 FRAME_LIMIT = 1024 * 1024
 
@@ -433,16 +433,45 @@ async def test_a_cancelled_reader_fails_what_is_pending_and_closes(start_peer: S
     assert connection._ws.closed
 
 
+async def test_a_second_close_waits_for_the_first(start_peer: StartPeer, connect: Connect) -> None:
+    async with running(await connect(await start_peer(hold))) as connection, asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(connection.close())
+        await asyncio.sleep(0)
+        await connection.close()
+
+        assert first.done()
+        assert connection._ws.closed
+
+
 async def test_closing_ends_although_the_peer_reads_nothing_and_the_pipe_is_full(
-    start_peer: StartPeer, connect: Connect
+    session: aiohttp.ClientSession, unexpected: Counter[Unexpected]
 ) -> None:
-    connection = await connect(await start_peer(hold))
-    async with running(connection):
+    async with deaf_peer() as peer, running(await Connection.open(session, peer.url, unexpected)) as connection:
         with pytest.raises(TimeoutError):
             await _within(0.1, connection, padding="x" * 30_000_000)
         async with asyncio.timeout(10):
             await connection.close()
             await until(lambda: connection._socket.fileno() == -1)
+
+
+async def test_closing_ends_although_the_peer_goes_on_talking(start_peer: StartPeer, connect: Connect) -> None:
+    async def script(line: Line) -> None:
+        while True:
+            await line.say("{}")
+            await asyncio.sleep(0.05)
+
+    connection = await connect(await start_peer(script))
+    async with running(connection), asyncio.timeout(10):
+        await connection.close()
+
+
+async def test_a_socket_that_ends_in_the_middle_of_sending_has_lost_the_request(
+    session: aiohttp.ClientSession, unexpected: Counter[Unexpected]
+) -> None:
+    async with deaf_peer() as peer, running(await Connection.open(session, peer.url, unexpected)) as connection:
+        asyncio.get_running_loop().call_later(0.05, peer.reset)
+        with pytest.raises(ConnectionLostError, match="while sending"):
+            await connection.request("account.status", {"padding": "x" * 30_000_000})
 
 
 async def test_draining_waits_for_the_pending_requests_then_closes(start_peer: StartPeer, connect: Connect) -> None:

@@ -162,6 +162,19 @@ async def test_an_unreachable_proxy_tells_so(start_peer: StartPeer) -> None:
     assert str(failure) == "the proxy could not be reached"
 
 
+async def test_a_proxy_that_refuses_tells_its_status() -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+
+    async with _server(refuse) as port, aiohttp.ClientSession(proxy=f"http://127.0.0.1:{port}") as session:
+        failure = await _failure(session, "wss://exchange.invalid/ws-fapi/v1")
+
+    assert str(failure) == "the proxy answered with HTTP 407"
+    assert failure.status is None
+
+
 @pytest.fixture
 def server_context(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     key = ed25519.Ed25519PrivateKey.generate()

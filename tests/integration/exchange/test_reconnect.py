@@ -82,6 +82,43 @@ async def test_a_lost_socket_fails_what_is_pending_and_is_replaced(
         assert link.last_failure == "the connection ended without a close frame"
 
 
+async def test_a_request_that_finds_the_socket_ended_goes_to_the_next_one(
+    start_peer: StartPeer, session: aiohttp.ClientSession
+) -> None:
+    async with _up(_link(session, await start_peer(serve_all))) as link:
+        await _ask(link)
+        assert link._current is not None
+        link._current._ws._writer.transport.close()
+
+        assert await _line_that_answered(link) == 2
+
+
+async def test_a_good_reply_lets_the_delays_begin_anew(start_peer: StartPeer, session: aiohttp.ClientSession) -> None:
+    async def script(line: Line) -> None:
+        await line.answer(await line.asked())
+        await line.asked()
+        line.vanish()
+
+    async with _up(_link(session, await start_peer(script), Pacing(first=0.001, longest=1e9, spacing=0.0))) as link:
+        for _ in range(40):
+            await _ask(link)
+            with pytest.raises(ConnectionLostError):
+                await _ask(link)
+
+
+async def test_params_that_cannot_be_built_fail_their_request_alone(
+    start_peer: StartPeer, session: aiohttp.ClientSession
+) -> None:
+    def build_params() -> dict[str, str | int]:
+        raise ZeroDivisionError
+
+    async with _up(_link(session, await start_peer(serve_all))) as link:
+        with pytest.raises(ZeroDivisionError):
+            await link.request("account.status", build_params, deadline=asyncio.get_running_loop().time() + PATIENCE)
+
+        assert await _line_that_answered(link) == 1
+
+
 async def test_a_request_waits_for_the_connection_and_signs_when_it_is_there(
     start_peer: StartPeer, session: aiohttp.ClientSession
 ) -> None:
@@ -117,6 +154,7 @@ async def test_without_a_connection_until_the_deadline_nothing_is_signed_or_sent
         return {}
 
     async with _up(_link(session, peer)) as link:
+        await until(lambda: link.last_failure is not None)
         with pytest.raises(NotConnectedError, match="not connected: the exchange could not be reached: ECONNREFUSED"):
             await link.request("account.status", build_params, deadline=asyncio.get_running_loop().time() + 0.05)
 
@@ -155,6 +193,7 @@ async def test_no_reply_before_the_deadline_is_a_timeout_and_the_late_one_is_cou
         await line.asked()
 
     async with _up(_link(session, await start_peer(script))) as link:
+        await until(lambda: link.connected)
         with pytest.raises(RequestTimeoutError):
             await _ask(link, 1, within=0.05)
         assert await _line_that_answered(link, 2) == 1
@@ -165,21 +204,28 @@ async def test_no_reply_before_the_deadline_is_a_timeout_and_the_late_one_is_cou
 async def test_a_socket_that_answers_pings_but_no_requests_is_replaced_after_three_rounds(
     start_peer: StartPeer, session: aiohttp.ClientSession
 ) -> None:
+    ended = asyncio.Event()
+
     async def script(line: Line) -> None:
         if line.number == 1:
-            while True:
-                await line.asked()
+            try:
+                while True:
+                    await line.asked()
+            finally:
+                ended.set()
         await serve_all(line)
 
     peer = await start_peer(script)
     async with _up(_link(session, peer)) as link:
+        await until(lambda: link.connected)
         for _ in range(3):
-            assert peer.upgrades <= 1
+            assert peer.upgrades == 1
             outcomes = await asyncio.gather(*(_ask(link, within=0.05) for _ in range(5)), return_exceptions=True)
             assert {type(outcome) for outcome in outcomes} == {RequestTimeoutError}
 
         assert await _line_that_answered(link) == 2
         assert link.last_failure == "the exchange answered nothing for several requests"
+        await ended.wait()
 
 
 async def test_a_socket_whose_end_is_announced_is_replaced_before_and_still_answers(
@@ -227,11 +273,11 @@ async def test_an_exchange_that_refuses_for_the_rate_is_left_alone(
     peer.refusal = lambda: web.Response(status=status, headers=headers)
     refused = 0.0 if headers else 3600.0
     async with _up(_link(session, peer, Pacing(first=0.0, longest=0.0, spacing=0.0, refused=refused))) as link:
+        await until(lambda: link.last_status == status)
         with pytest.raises(NotConnectedError, match=f"HTTP {status}"):
             await _ask(link, within=0.1)
 
         assert peer.upgrades == 1
-        assert link.last_status == status
 
 
 async def test_any_other_refusal_is_tried_again_without_an_end(
@@ -290,6 +336,7 @@ async def test_hanging_up_on_every_greeting_is_not_answered_by_a_storm_of_handsh
 
     peer = await start_peer(script)
     async with _up(_link(session, peer, Pacing(first=0.0, longest=0.0, spacing=3600.0))) as link:
+        await until(lambda: link.last_failure is not None)
         with pytest.raises(NotConnectedError):
             await _ask(link, within=0.1)
 
@@ -378,5 +425,6 @@ async def test_a_peer_that_stops_reading_does_not_hold_up_the_end(
     start_peer: StartPeer, session: aiohttp.ClientSession
 ) -> None:
     async with _up(_link(session, await start_peer(hold))) as link:
+        await until(lambda: link.connected)
         with pytest.raises(RequestTimeoutError):
             await _ask(link, within=0.05)

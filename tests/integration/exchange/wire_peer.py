@@ -1,6 +1,8 @@
 """A WebSocket server on loopback that does to each socket what a script says, well-behaved or not."""
 
 import asyncio
+import base64
+import hashlib
 import json
 import socket
 import struct
@@ -72,7 +74,7 @@ async def hold(_line: Line) -> None:
 
 def open_descriptors() -> int:
     """Count the open file descriptors of this process."""
-    return len(list(Path("/proc/self/fd").iterdir()))
+    return len(list(Path("/dev/fd").iterdir()))
 
 
 class Peer:
@@ -114,6 +116,43 @@ class Peer:
         with suppress(web.HTTPGone, ConnectionError):
             await self.script(Line(self.upgrades, request, ws))
         return ws
+
+
+class DeafPeer:
+    """A peer that upgrades and then reads nothing, so that what is sent to it piles up here."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"ws://127.0.0.1:{port}/ws-fapi/v1"
+        self.writers: list[asyncio.StreamWriter] = []
+
+    def reset(self) -> None:
+        """Send RST on every socket."""
+        for writer in self.writers:
+            writer.transport.abort()
+
+
+@asynccontextmanager
+async def deaf_peer() -> AsyncIterator[DeafPeer]:
+    """Listen inside the block."""
+
+    async def upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer.writers.append(writer)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        key = head.partition("Sec-WebSocket-Key: ")[2].partition("\r\n")[0]
+        digest = hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode(), usedforsecurity=False).digest()
+        accept = base64.b64encode(digest).decode()
+        writer.write(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Accept: {accept}\r\n\r\n".encode()
+        )
+
+    server = await asyncio.start_server(upgrade, "127.0.0.1", 0)
+    peer = DeafPeer(server.sockets[0].getsockname()[1])
+    async with server:
+        try:
+            yield peer
+        finally:
+            peer.reset()
 
 
 async def until(condition: Callable[[], bool]) -> None:

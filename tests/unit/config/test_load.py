@@ -213,13 +213,19 @@ accounts:
 
 
 def test_secrets_written_into_the_file_are_worth_a_warning(tmp_path: Path) -> None:
-    text = LIVE.replace("${BINANCE_API_SECRET}", "written-out-in-the-file") + (
-        "database: {url: 'postgresql://poller:written-out-too@localhost/history', migration_url: '${OWNER}'}"
-    )
+    text = LIVE.replace("${BINANCE_API_SECRET}", "written-out-in-the-file")
+    database = "database: {url: 'postgresql://poller:written-out-too@localhost/history'}"
 
-    settings = load(written(tmp_path, text), KEYS | {"OWNER": "postgresql://owner:not-written-out@localhost/history"})
+    settings = load(written(tmp_path, text + database), KEYS)
 
     assert [warning.partition(":")[0] for warning in settings.warnings()] == ["accounts[0].api_secret", "database.url"]
+
+
+def test_secrets_of_the_environment_are_no_reason_to_warn(tmp_path: Path) -> None:
+    text = LIVE + "database: {url: '${READER}', migration_url: 'postgresql://owner:${OWNER}@localhost/history'}"
+    environ = KEYS | {"READER": "postgresql://reader:not-written-out@localhost/history", "OWNER": "nor-this"}
+
+    assert load(written(tmp_path, text), environ).warnings() == ()
 
 
 def test_all_secrets_are_known_to_who_must_hide_them(tmp_path: Path) -> None:

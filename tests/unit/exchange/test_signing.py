@@ -148,6 +148,14 @@ def test_a_kind_of_key_that_the_exchange_does_not_take_is_named(options: tuple[s
 
 
 @needs_openssl
+def test_a_kind_of_key_that_nobody_knows_is_refused() -> None:
+    exotic = _openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:secp112r1")
+
+    with pytest.raises(ValueError, match="the exchange takes RSA and Ed25519"):
+        private_key_signer(exotic)
+
+
+@needs_openssl
 def test_a_public_key_is_not_a_private_key(rsa_pem: bytes) -> None:
     with pytest.raises(ValueError, match="not a private key in PEM form"):
         private_key_signer(_openssl("pkey", "-pubout", stdin=rsa_pem))

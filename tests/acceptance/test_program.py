@@ -1,0 +1,271 @@
+"""What a user of the program relies on, from the command line to the rows."""
+
+import signal
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from poller.codec import decompress
+from poller.observation import Market
+from poller.simulator import SimulatedExchange
+from poller.simulator.faults import Delay, Drop, ErrorReply
+from poller.simulator.journal import Journal
+from tests.acceptance.conftest import Workplace
+from tests.support.exchange import truncated
+
+Rows = Sequence[tuple[Any, ...]]
+
+
+def asked(journal: Journal) -> int:
+    """Count the requests for an account, not those for the time."""
+    return sum(request.label == "main" for request in journal.requests)
+
+
+def query(url: str, statement: str) -> Rows:
+    with psycopg.connect(url) as connection:
+        return connection.execute(statement.encode()).fetchall()
+
+
+async def test_two_ticks_of_both_markets_are_stored(workplace: Workplace, exchange: SimulatedExchange) -> None:
+    async with workplace.running("run") as program:
+        await program.until("poll stored", count=4, status="ok")
+        assert await program.stop() == 0
+    stored = query(
+        workplace.database_url,
+        "SELECT market, extract(microsecond FROM time)::int % 1000000, status FROM poller.polls ORDER BY time, market",
+    )
+
+    assert stored[:4] == [("coinm", 0, "ok"), ("usdm", 0, "ok")] * 2
+    assert asked(exchange.journal) >= len(stored) >= 4
+
+
+async def test_rows_are_what_the_exchange_said(workplace: Workplace, exchange: SimulatedExchange) -> None:
+    async with workplace.running("run") as program:
+        await program.until("poll stored", count=2, status="ok")
+        assert await program.stop() == 0
+    assets = query(
+        workplace.database_url,
+        "SELECT DISTINCT ON (market, asset) market, asset, wallet_balance::text FROM poller.asset_balances"
+        " ORDER BY market, asset, time",
+    )
+    held = {
+        (market.value, str(row["asset"]))
+        for market in Market
+        for row in exchange.result("main", market)["assets"]  # type: ignore[attr-defined]  # rows are plain JSON
+        if float(row["walletBalance"])
+    }
+
+    assert held
+    assert held <= {(market, asset) for market, asset, _ in assets}
+
+
+async def test_sigterm_during_a_poll_lets_it_end_and_stores_it(
+    workplace: Workplace, exchange: SimulatedExchange
+) -> None:
+    workplace.configure(interval="2s")
+    async with workplace.running("run") as program:
+        await program.until("poll stored", count=2, status="ok")
+        exchange.faults.next(None, Delay(0.7), times=2)
+        before = asked(exchange.journal)
+        await exchange.journal.wait_until(lambda journal: asked(journal) == before + 2)
+        assert await program.stop() == 0
+    statuses = query(workplace.database_url, "SELECT status, count(*) FROM poller.polls GROUP BY 1")
+    runs = query(workplace.database_url, "SELECT stop_reason FROM poller.runs")
+
+    assert statuses == [("ok", asked(exchange.journal))]
+    assert runs == [("signal",)]
+
+
+async def test_a_second_signal_ends_it_at_once_and_loses_nothing(
+    workplace: Workplace, exchange: SimulatedExchange
+) -> None:
+    workplace.configure(interval="10s")
+    async with workplace.running("run") as program:
+        await program.until("database connected")
+        exchange.faults.next(None, Drop(), times=None)
+        await exchange.journal.wait_until(lambda journal: asked(journal) > 0)
+        program.process.send_signal(signal.SIGTERM)
+        await program.until("stopping")
+
+        assert await program.stop(signal.SIGINT) == 128 + signal.SIGINT
+
+
+async def test_kill_9_loses_nothing_that_was_spooled(workplace: Workplace) -> None:
+    async with workplace.running("run") as program:
+        await program.until("poll stored", count=2, status="ok")
+        program.process.kill()
+        await program.ended()
+    async with workplace.running("run") as program:
+        await program.until("poll stored", count=2, status="ok")
+        assert await program.stop() == 0
+    gaps = query(workplace.database_url, "SELECT DISTINCT cause FROM poller.poll_gaps")
+    runs = query(workplace.database_url, "SELECT stopped_at IS NULL FROM poller.runs ORDER BY started_at")
+
+    assert runs == [(True,), (False,)]
+    assert gaps in ([], [("crashed",)])
+
+
+async def test_without_a_schema_it_records_all_the_same_and_says_what_to_do(
+    workplace: Workplace, exchange: SimulatedExchange, empty_database_url: str
+) -> None:
+    environ = {"DATABASE_URL": empty_database_url}
+    async with workplace.running("run", environ=environ) as program:
+        found = await program.until("not storing")
+        assert "poller migrate" in found["reason"]
+        await exchange.journal.wait_until(lambda journal: asked(journal) >= 4)
+        code, output = await workplace.run("migrate", environ=environ)
+        assert (code, output.splitlines()[-1]) == (0, "the schema is current")
+        await program.until("poll stored", count=4, status="ok")
+        assert await program.stop() == 0
+    stored = query(empty_database_url, "SELECT count(DISTINCT time) = count(*) / 2, min(status) FROM poller.polls")
+
+    assert stored == [(True, "ok")]
+
+
+async def test_without_a_database_it_records_into_the_spool(workplace: Workplace, exchange: SimulatedExchange) -> None:
+    environ = {"DATABASE_URL": "postgresql://nobody:a-password@127.0.0.1:1/none"}
+    async with workplace.running("run", environ=environ) as program:
+        await program.until("not storing")
+        await exchange.journal.wait_until(lambda journal: asked(journal) >= 6)
+        assert await program.stop() == 0
+    async with workplace.running("run") as program:
+        await program.until("poll stored", count=6, status="ok")
+        assert await program.stop() == 0
+
+    assert "a-password" not in program.output
+
+
+async def test_a_malformed_reply_is_kept_and_polling_goes_on(workplace: Workplace, exchange: SimulatedExchange) -> None:
+    exchange.faults.next(Market.USDM, truncated)
+    async with workplace.running("run") as program:
+        await program.until("poll stored", status="malformed")
+        await program.until("poll stored", market="usdm", status="ok")
+        assert await program.stop() == 0
+    rejected = query(
+        workplace.database_url,
+        "SELECT market, reason, body IS NOT NULL, body_bytes > 100 FROM poller.rejected_payloads",
+    )
+
+    assert rejected == [("usdm", "Input data was truncated", True, True)]
+
+
+async def test_one_refused_account_says_so_every_tick(workplace: Workplace, exchange: SimulatedExchange) -> None:
+    exchange.faults.next(None, ErrorReply(status=401, code=-2015, msg="Invalid API-key, IP, or permissions."), times=2)
+    async with workplace.running("run") as program:
+        refused = await program.until("poll stored", status="unauthorized")
+        await program.until("poll stored", status="ok")
+        assert await program.stop() == 0
+
+    assert refused["error"] == "Invalid API-key, IP, or permissions."
+
+
+async def test_once_polls_stores_and_shows_every_account(workplace: Workplace) -> None:
+    code, output = await workplace.run("once")
+    stored = query(workplace.database_url, "SELECT market, status FROM poller.polls ORDER BY market")
+
+    assert code == 0
+    assert "USDT" in output
+    assert stored == [("coinm", "ok"), ("usdm", "ok")]
+
+
+async def test_once_fails_when_a_poll_fails(workplace: Workplace, exchange: SimulatedExchange) -> None:
+    exchange.faults.next(Market.COINM, ErrorReply(status=400, code=-1102, msg="no"))
+    code, output = await workplace.run("once")
+
+    assert code == 1
+    assert "rejected" in output
+
+
+async def test_once_beside_a_running_daemon_names_it(workplace: Workplace) -> None:
+    async with workplace.running("run") as program:
+        await program.until("database connected")
+        code, output = await workplace.run("once")
+        assert code == 3
+        assert str(program.process.pid) in output
+        assert await program.stop() == 0
+
+
+async def test_check_finds_everything_good_and_writes_nothing(workplace: Workplace) -> None:
+    code, output = await workplace.run("check")
+    rows = query(workplace.database_url, "SELECT (SELECT count(*) FROM poller.accounts), count(*) FROM poller.polls")
+
+    assert code == 0
+    assert "FAIL" not in output
+    assert output.count("key accepted") == 2
+    assert rows == [(0, 0)]
+    assert [path.name for path in workplace.directory.iterdir()] == ["config.yaml"]
+
+
+async def test_check_names_what_is_not_good(workplace: Workplace, exchange: SimulatedExchange) -> None:
+    exchange.revoke("main")
+    code, output = await workplace.run(
+        "check", environ={"DATABASE_URL": "postgresql://nobody:a-password@127.0.0.1:1/none"}
+    )
+
+    assert code == 1
+    assert "FAIL  database" in output
+    assert output.count("FAIL  account main") == 2
+    assert "a-password" not in output
+
+
+async def test_a_bad_configuration_names_every_fault_with_its_path(workplace: Workplace) -> None:
+    (workplace.directory / "config.yaml").write_text(
+        "exchange: {environment: live}\naccounts:\n  - {name: a b, intervall: 10s, api_secret: '${NOT_SET}'}\n",
+        encoding="utf-8",
+    )
+    for command in ("run", "once", "check", "migrate"):
+        code, output = await workplace.run(command)
+        assert code == 2
+        for place in ("accounts[0].name", "accounts[0].intervall", "accounts[0].api_secret"):
+            assert place in output
+        assert "Traceback" not in output
+
+
+async def test_a_label_of_another_environment_is_refused_at_start(workplace: Workplace) -> None:
+    code, _ = await workplace.run("once")
+    assert code == 0
+    workplace.configure(environment="testnet")
+    code, output = await workplace.run("run")
+
+    assert code == 2
+    assert "'main' is testnet here but simulated in the database" in output
+
+
+@pytest.mark.parametrize("command", ["run", "once", "check", "migrate", "psql", "simulate"])
+async def test_every_command_explains_itself(workplace: Workplace, command: str) -> None:
+    code, output = await workplace.run(command, "--help")
+
+    assert code == 0
+    assert f"poller {command}" in output
+
+
+def everything(url: str) -> Iterator[str]:
+    """Yield every row of every table as text, and every kept reply as it was received."""
+    for (name,) in query(
+        url, "SELECT relname FROM pg_class WHERE relnamespace = 'poller'::regnamespace AND relkind IN ('r', 'p')"
+    ):
+        with psycopg.connect(url) as connection:
+            table = SQL("SELECT to_jsonb(t)::text FROM {} t").format(Identifier("poller", name))
+            yield from (text for (text,) in connection.execute(table))
+    for codec, body in query(url, "SELECT codec, body FROM poller.raw_payloads"):
+        yield decompress(codec, body).decode()
+
+
+async def test_no_table_holds_a_key_or_a_secret(workplace: Workplace, exchange: SimulatedExchange) -> None:
+    key = exchange.key("main")
+    exchange.faults.next(Market.USDM, ErrorReply(status=400, code=-1, msg=f"bad key {key.api_key} from 203.0.113.9"))
+    async with workplace.running("run") as program:
+        await program.until("poll stored", status="rejected")
+        await program.until("poll stored", count=2, status="ok")
+        assert await program.stop() == 0
+    rows = query(workplace.database_url, "SELECT error_message FROM poller.polls WHERE status = 'rejected'")
+    text = str(list(everything(workplace.database_url)))
+
+    assert rows == [("bad key *** from ***",)]
+    assert "USDT" in text
+    assert key.api_key not in text
+    assert key.api_secret is not None
+    assert key.api_secret not in text

@@ -1,0 +1,307 @@
+"""One poll against the simulated exchange on a real socket: every fault becomes its status."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import aiohttp
+import pytest
+
+from poller.codec import decompress
+from poller.exchange.clock import ExchangeClock
+from poller.exchange.connection import Connection
+from poller.exchange.endpoints import Override, endpoints
+from poller.exchange.pacing import Pacing
+from poller.exchange.reconnect import Link
+from poller.exchange.rest import server_time
+from poller.exchange.signing import Credentials, hmac_signer
+from poller.exchange.weight import Weight
+from poller.observation import AssetMode, AssetModeSource, Environment, Market, Observation, Status
+from poller.poll import Exchange, Target, deadline_seconds, poll, unanswered
+from poller.simulator import SimulatedExchange
+from poller.simulator.faults import Delay, Drop, Duplicate, ErrorReply, Extra, Fault, HangUp, Late, Raw, Reset
+from tests.support.exchange import invalid_utf8, nested, oversized, truncated
+
+TIME = datetime(2026, 11, 21, 12, 0, 10, tzinfo=UTC)
+QUICK = Pacing(first=0.01, longest=0.05, spacing=0.0, refused=0.05)
+
+
+@asynccontextmanager
+async def way_to(simulator: SimulatedExchange) -> AsyncIterator[Exchange]:
+    overrides = {
+        market: Override(ws_url=simulator.ws_url(market), rest_url=simulator.rest_url(market)) for market in Market
+    }
+    rows = endpoints(Environment.SIMULATED, overrides)
+    async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as tasks:
+        clock = ExchangeClock(partial(server_time, session, rows[Market.USDM]))
+        links = {
+            market: Link(partial(Connection.open, session, row.ws_url), pacing=QUICK) for market, row in rows.items()
+        }
+        running = [tasks.create_task(link.run()) for link in links.values()]
+        yield Exchange(links=links, clock=clock, weight=Weight(clock.now_ms))
+        for task in running:
+            task.cancel()
+
+
+@pytest.fixture(name="way")
+async def _way(exchange: SimulatedExchange) -> AsyncIterator[Exchange]:
+    async with way_to(exchange) as way:
+        yield way
+
+
+def target(
+    simulator: SimulatedExchange, market: Market = Market.USDM, label: str = "main", **fields: AssetMode
+) -> Target:
+    key = simulator.key(label)
+    assert key.api_secret is not None
+    return Target(
+        environment=Environment.SIMULATED,
+        account=label,
+        market=market,
+        method={Market.USDM: "v2/account.status", Market.COINM: "account.status"}[market],
+        weight=5,
+        interval_seconds=10,
+        credentials=Credentials(key.api_key, hmac_signer(key.api_secret)),
+        **fields,
+    )
+
+
+async def polled(way: Exchange, whom: Target, *, seconds: float = 5.0) -> Observation:
+    deadline = asyncio.get_running_loop().time() + seconds
+    return await poll(whom, TIME, exchange=way, deadline=deadline, instance="run-1")
+
+
+def scripted(exchange: SimulatedExchange, market: Market, scripts: Iterable[tuple[Fault, ...]]) -> None:
+    for faults in scripts:
+        exchange.faults.next(market, *faults)
+
+
+@pytest.mark.parametrize("market", Market)
+async def test_a_good_reply_is_kept_as_received(exchange: SimulatedExchange, way: Exchange, market: Market) -> None:
+    observation = await polled(way, target(exchange, market))
+    body = decompress(observation.codec, observation.body)
+
+    assert observation.status is None
+    assert (observation.time, observation.account, observation.market) == (TIME, "main", market)
+    assert (observation.attempts, observation.exchange_status, observation.error_code) == (1, 200, None)
+    assert body.startswith(b'{"id":')
+    assert b'"rateLimits"' in body
+    assert observation.requested_at is not None
+    assert observation.received_at is not None
+    assert timedelta(0) <= observation.received_at - observation.requested_at < timedelta(seconds=5)
+    assert observation.latency_ms is not None
+
+
+async def test_the_weight_that_the_exchange_tells_is_kept(exchange: SimulatedExchange, way: Exchange) -> None:
+    observation = await polled(way, target(exchange))
+
+    assert observation.weight_used is not None
+    assert 10 <= observation.weight_used <= exchange.weight_used()
+    assert observation.weight_limit == 2400
+
+
+async def test_a_configured_asset_mode_travels_with_the_poll(exchange: SimulatedExchange, way: Exchange) -> None:
+    observation = await polled(way, target(exchange, asset_mode=AssetMode.MULTI_ASSETS))
+
+    assert observation.asset_mode is AssetMode.MULTI_ASSETS
+    assert observation.asset_mode_source is AssetModeSource.CONFIG
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [
+        (ErrorReply(status=401, code=-2015, msg="Invalid API-key, IP, or permissions."), Status.UNAUTHORIZED, -2015),
+        (ErrorReply(status=400, code=-1102, msg="Mandatory parameter"), Status.REJECTED, -1102),
+        (ErrorReply(status=429, code=-1003, msg="Too many requests"), Status.RATE_LIMITED, -1003),
+        (ErrorReply(status=418, code=-1003, msg="banned"), Status.BANNED, -1003),
+        (ErrorReply(status=503, code=-1016, msg="shutting down"), Status.EXCHANGE_ERROR, -1016),
+    ],
+)
+async def test_a_refusal_is_kept_with_its_code(
+    exchange: SimulatedExchange, way: Exchange, fault: Fault, status: Status, code: int
+) -> None:
+    exchange.faults.next(Market.USDM, fault, times=None)
+    observation = await polled(way, target(exchange))
+
+    assert (observation.status, observation.error_code, observation.attempts) == (status, code, 1)
+    assert observation.error_message
+    assert observation.body == b""
+
+
+@pytest.mark.parametrize(
+    "scripts",
+    [
+        [(ErrorReply(status=500, code=-1000, msg="unknown"),)],
+        [(ErrorReply(status=408, code=-1007, msg="backend"),), (ErrorReply(status=503, code=-1008, msg="busy"),)],
+        [(HangUp(code=1001),)],
+        [(Reset(),)],
+        [(HangUp(code=1008),), (Reset(),)],
+        [(ErrorReply(status=400, code=-1021, msg="outside of the recvWindow"),)],
+    ],
+    ids=["unknown error", "timeout, then overload", "hang-up", "reset", "hang-up, then reset", "clock"],
+)
+async def test_a_passing_fault_is_retried_within_the_tick(
+    exchange: SimulatedExchange, way: Exchange, scripts: list[tuple[Fault, ...]]
+) -> None:
+    scripted(exchange, Market.USDM, scripts)
+    observation = await polled(way, target(exchange))
+
+    assert observation.status is None
+    assert observation.attempts == len(scripts) + 1
+
+
+async def test_a_wrong_host_clock_is_measured_and_the_poll_succeeds(exchange: SimulatedExchange, way: Exchange) -> None:
+    exchange.clock_offset = 3600.0
+    observation = await polled(way, target(exchange))
+
+    assert observation.status is None
+    assert observation.attempts == 2
+    assert observation.clock_offset_ms is not None
+    assert abs(observation.clock_offset_ms - 3_600_000) < 1000
+
+
+async def test_a_clock_that_stays_wrong_is_retried_once(exchange: SimulatedExchange, way: Exchange) -> None:
+    exchange.faults.next(Market.USDM, ErrorReply(status=400, code=-1021, msg="outside of the recvWindow"), times=None)
+    observation = await polled(way, target(exchange))
+
+    assert (observation.status, observation.attempts) == (Status.CLOCK_SKEW, 2)
+
+
+async def test_no_reply_before_the_deadline_is_a_timeout(exchange: SimulatedExchange, way: Exchange) -> None:
+    exchange.faults.next(Market.USDM, Drop())
+    observation = await polled(way, target(exchange), seconds=0.3)
+
+    assert (observation.status, observation.attempts) == (Status.TIMEOUT, 1)
+    assert observation.requested_at is not None
+    assert observation.received_at is None
+
+
+async def test_a_late_reply_is_never_taken_for_the_next_tick(exchange: SimulatedExchange, way: Exchange) -> None:
+    other = exchange.add_account("other", hedge=True)
+    assert other.api_secret is not None
+    exchange.faults.next(Market.USDM, Late(), label="main")
+    lost = await polled(way, target(exchange), seconds=0.3)
+    found = await polled(way, target(exchange, label="other"))
+
+    assert lost.status is Status.TIMEOUT
+    assert found.status is None
+    assert b'"LONG"' in decompress(found.codec, found.body)
+
+
+async def test_without_a_socket_nothing_is_sent(exchange: SimulatedExchange, way: Exchange) -> None:
+    await exchange.stop()
+    observation = await polled(way, target(exchange), seconds=0.3)
+
+    assert (observation.status, observation.attempts, observation.requested_at) == (Status.DISCONNECTED, 0, None)
+    assert observation.error_message is not None
+    assert "127.0.0.1" not in observation.error_message
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        (truncated,),
+        (invalid_utf8,),
+        (nested(100_000),),
+        (Raw(b'{"id":<id>,"status":200,"result":NaN}'),),
+        (Raw(b'{"id":<id>,"status":200}'),),
+    ],
+    ids=["truncated", "no UTF-8", "nested", "NaN", "no result"],
+)
+async def test_a_reply_that_cannot_be_read_is_kept_for_the_normaliser(
+    exchange: SimulatedExchange, way: Exchange, faults: tuple[Fault, ...]
+) -> None:
+    exchange.faults.next(Market.USDM, *faults)
+    observation = await polled(way, target(exchange))
+
+    assert observation.status is None
+    assert observation.attempts == 1
+    assert decompress(observation.codec, observation.body)
+
+
+async def test_a_frame_above_16_mib_is_malformed_without_bytes(exchange: SimulatedExchange, way: Exchange) -> None:
+    exchange.faults.next(Market.USDM, oversized(17 * 1024 * 1024))
+    huge = await polled(way, target(exchange), seconds=8)
+    after = await polled(way, target(exchange))
+
+    assert (huge.status, huge.body) == (Status.MALFORMED, b"")
+    assert after.status is None
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        (Duplicate(),),
+        (Extra(b'{"e":"ACCOUNT_UPDATE"}'),),
+        (Extra(b'{"239999":"The system is under maintenance"}'),),
+        (Extra(b'{"id":null,"status":401,"error":{"code":-2015,"msg":"x"}}'),),
+        (Delay(0.05),),
+    ],
+    ids=["twice", "event", "foreign", "null id", "slow"],
+)
+async def test_odd_frames_around_a_reply_do_no_harm(
+    exchange: SimulatedExchange, way: Exchange, faults: tuple[Fault, ...]
+) -> None:
+    exchange.faults.next(Market.USDM, *faults)
+
+    assert [(await polled(way, target(exchange))).status for _ in range(2)] == [None, None]
+
+
+async def test_after_a_rate_limit_both_markets_are_silent(exchange: SimulatedExchange, way: Exchange) -> None:
+    exchange.faults.next(
+        Market.USDM,
+        ErrorReply(status=429, code=-1003, msg="slow down", retry_after_ms=exchange.server_ms() + 60_000),
+    )
+    limited = await polled(way, target(exchange))
+    asked = len(exchange.journal.requests)
+    paused = [await polled(way, target(exchange, market)) for market in Market]
+
+    assert limited.status is Status.RATE_LIMITED
+    assert [observation.status for observation in paused] == [Status.PAUSED, Status.PAUSED]
+    assert {observation.attempts for observation in paused} == {0}
+    assert len(exchange.journal.requests) == asked
+
+
+async def test_polling_goes_on_when_the_silence_is_over(exchange: SimulatedExchange, way: Exchange) -> None:
+    exchange.faults.next(Market.USDM, ErrorReply(status=429, code=-1003, retry_after_ms=exchange.server_ms() + 100))
+    limited = await polled(way, target(exchange))
+    assert way.quiet_until is not None
+    await asyncio.sleep((way.quiet_until - way.clock.now()).total_seconds() + 0.001)
+
+    assert limited.status is Status.RATE_LIMITED
+    assert (await polled(way, target(exchange))).status is None
+
+
+async def test_a_tick_that_is_reached_after_its_deadline_is_skipped(exchange: SimulatedExchange, way: Exchange) -> None:
+    observation = await polled(way, target(exchange), seconds=-0.1)
+
+    assert (observation.status, observation.attempts) == (Status.SKIPPED, 0)
+
+
+async def test_a_fault_of_our_own_costs_one_tick(exchange: SimulatedExchange, way: Exchange) -> None:
+    def broken(_payload: bytes) -> str:
+        raise RuntimeError("a bug")
+
+    whom = target(exchange)
+    bad = Target(
+        **{name: getattr(whom, name) for name in Target.__slots__ if name != "credentials"},
+        credentials=Credentials("key", broken),
+    )
+    observation = await polled(way, bad)
+
+    assert observation.status is Status.EXCHANGE_ERROR
+    assert observation.error_message == "internal error: RuntimeError"
+    assert (await polled(way, whom)).status is None
+
+
+async def test_a_skipped_tick_says_why(exchange: SimulatedExchange, way: Exchange) -> None:
+    observation = unanswered(target(exchange), TIME, Status.SKIPPED, "busy", exchange=way, instance="run-1")
+
+    assert (observation.status, observation.error_message, observation.time) == (Status.SKIPPED, "busy", TIME)
+
+
+@pytest.mark.parametrize(("interval", "deadline"), [(1, 0.8), (10, 8.0), (12, 9.6), (60, 10.0)])
+def test_the_deadline_is_ten_seconds_or_most_of_the_interval(interval: int, deadline: float) -> None:
+    assert deadline_seconds(interval) == pytest.approx(deadline)

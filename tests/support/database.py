@@ -1,0 +1,115 @@
+"""Databases for tests: a template for each kind of server, built by the migrations, and a copy of it for each test."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from secrets import token_hex
+from typing import LiteralString
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from poller.storage.schema import upgrade
+from poller.storage.store import Store
+
+
+def execute(url: str, statement: LiteralString, *parameters: object) -> list[tuple[object, ...]]:
+    """Run one statement on its own and return its rows."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(statement, parameters or None)
+        return cursor.fetchall() if cursor.description else []
+
+
+async def until_blocked(url: str) -> None:
+    """Return as soon as a statement of a store waits for another transaction."""
+    waits = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'poller' AND wait_event_type = 'Lock'"
+    while not execute(url, waits):  # noqa: ASYNC110 - nothing announces a wait for a lock
+        await asyncio.sleep(0.01)
+
+
+@contextmanager
+def new_database(server: str, *, extension: bool, template: str = "template0") -> Iterator[str]:
+    """Have a database of a made-up name as long as the context lasts; `template` is a name, not an address."""
+    name = f"test_{token_hex(8)}"
+    url = f"{server.rpartition('/')[0]}/{name}"
+    with psycopg.connect(server, autocommit=True) as administrator:
+        administrator.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
+        try:
+            if extension:
+                execute(url, "CREATE EXTENSION timescaledb")
+            yield url
+        finally:
+            administrator.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+def close_to_others(server: str, url: str) -> str:
+    """Return the name of a database, after making sure that nobody is or gets connected to it: then it can be copied.
+
+    TimescaleDB's background workers would otherwise be.
+    """
+    name = url.rpartition("/")[2]
+    with psycopg.connect(server, autocommit=True) as administrator:
+        administrator.execute(SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(Identifier(name)))
+        administrator.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", (name,)
+        )
+    return name
+
+
+@pytest.fixture(name="server", scope="session", params=["plain", "timescale"])
+def _server(request: pytest.FixtureRequest) -> str:
+    """The administrator's address of a server, of each kind in turn."""
+    url: str = request.getfixturevalue(f"{request.param}_server")
+    return url
+
+
+@pytest.fixture(name="has_extension", scope="session")
+def _has_extension(server: str) -> bool:
+    """Whether databases on `server` get TimescaleDB."""
+    return bool(execute(server, "SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb'"))
+
+
+@pytest.fixture(name="template", scope="session")
+def _template(server: str, has_extension: bool) -> Iterator[str]:  # noqa: FBT001 - a fixture
+    """The name of a database that the migrations have built."""
+    with new_database(server, extension=has_extension) as url:
+        upgrade(url, lambda _: None)
+        yield close_to_others(server, url)
+
+
+@pytest.fixture(name="empty_database_url")
+def _empty_database_url(server: str, has_extension: bool) -> Iterator[str]:  # noqa: FBT001 - a fixture
+    """A database that no migration has seen, on each kind of server in turn."""
+    with new_database(server, extension=has_extension) as url:
+        yield url
+
+
+@pytest.fixture(name="database_url")
+def _database_url(server: str, template: str) -> Iterator[str]:
+    """A database at the newest revision, on each kind of server in turn."""
+    with new_database(server, extension=False, template=template) as url:
+        yield url
+
+
+@pytest.fixture(name="plain_template", scope="session")
+def _plain_template(plain_server: str) -> Iterator[str]:
+    with new_database(plain_server, extension=False) as url:
+        upgrade(url, lambda _: None)
+        yield close_to_others(plain_server, url)
+
+
+@pytest.fixture(name="plain_database_url")
+def _plain_database_url(plain_server: str, plain_template: str) -> Iterator[str]:
+    """A database at the newest revision on plain PostgreSQL, for tests to which its kind is the same."""
+    with new_database(plain_server, extension=False, template=plain_template) as url:
+        yield url
+
+
+@pytest.fixture(name="store")
+async def _store(database_url: str) -> AsyncIterator[Store]:
+    """An open store, on each kind of server in turn."""
+    store = Store(database_url)
+    await store.open()
+    yield store
+    await store.close()
