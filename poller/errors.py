@@ -4,6 +4,7 @@ PollerError
 ├── ConfigError                  exit before anything is connected (exit code 2)
 ├── TransientError               the same thing may succeed later: wait, retry or lose this poll
 │   ├── NotConnectedError        nothing was sent: there is no socket
+│   │   └── HandshakeError       the exchange did not open one (defined with the connection, with its HTTP status)
 │   ├── ConnectionLostError      sent, but the socket ended before the reply came
 │   │   └── OversizedFrameError  the socket ended because a frame was above the limit
 │   ├── RequestTimeoutError      sent, but no reply came before the deadline

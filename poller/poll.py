@@ -7,7 +7,7 @@ import asyncio
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
@@ -26,6 +26,8 @@ MAX_DEADLINE_SECONDS: Final = 10.0
 _SHARE_OF_INTERVAL: Final = 0.8
 _RETRY_SECONDS: Final = (0.2, 0.4, 0.8, 1.6)
 _RECV_WINDOW_MS: Final = 5000
+_INT32: Final = 2**31
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _log = structlog.stdlib.get_logger()
 
@@ -62,6 +64,10 @@ class Exchange:
     weight: Weight
     quiet_until: datetime | None = None
 
+    def silent_seconds(self) -> float:
+        """Return for how long nothing may be sent from this IP."""
+        return 0.0 if self.quiet_until is None else max(0.0, (self.quiet_until - self.clock.now()).total_seconds())
+
 
 async def poll(target: Target, time: datetime, *, exchange: Exchange, deadline: float, instance: str) -> Observation:
     """Ask for the account until `deadline` at the latest, and tell what came of it.
@@ -74,9 +80,10 @@ async def poll(target: Target, time: datetime, *, exchange: Exchange, deadline: 
         instance: The run that polls.
     """
     tick = _Tick(target, time, exchange, instance)
-    quiet = exchange.quiet_until
-    if quiet is not None and exchange.clock.now() < quiet:
-        return tick.observation(Status.PAUSED, f"the exchange asked for silence until {quiet:%Y-%m-%d %H:%M:%S} UTC")
+    if exchange.silent_seconds():
+        return tick.observation(
+            Status.PAUSED, f"the exchange asked for silence until {exchange.quiet_until:%Y-%m-%d %H:%M:%S} UTC"
+        )
     if asyncio.get_running_loop().time() >= deadline:
         return tick.observation(Status.SKIPPED, "this process came to it after its deadline")
     try:
@@ -91,6 +98,11 @@ def unanswered(
 ) -> Observation:
     """Return the observation of a tick for which nothing was sent."""
     return _Tick(target, time, exchange, instance).observation(status, reason)
+
+
+def epoch_ms(instant: datetime) -> int:
+    """Return an instant as the exchange writes it, in whole ms since the epoch."""
+    return (instant - _EPOCH) // timedelta(milliseconds=1)
 
 
 class _Tick:
@@ -140,8 +152,8 @@ class _Tick:
             clock_offset_ms=self._exchange.clock.offset_ms,
             weight_used=weight.used,
             weight_limit=weight.limit,
-            exchange_status=envelope.status if envelope else None,
-            error_code=envelope.error.code if envelope and envelope.error else None,
+            exchange_status=_small(envelope.status if envelope else None),
+            error_code=_small(envelope.error.code if envelope and envelope.error else None),
             error_message=message,
             asset_mode=target.asset_mode,
             asset_mode_source=AssetModeSource.CONFIG if target.asset_mode else None,
@@ -160,7 +172,9 @@ class _Tick:
             self._failure = public_message(str(exc), self._target.credentials.api_key)
             return judge_failure(exc)
         self._reply, self._received_at = reply, self._exchange.clock.now()
-        self._exchange.weight.observe(reply.envelope.rate_limits if reply.envelope else ())
+        if reply.envelope and self._requested_at:
+            sent_ms = epoch_ms(self._requested_at)
+            self._exchange.weight.observe(reply.envelope.rate_limits, sent_ms=sent_ms)
         verdict = judge(reply.envelope)
         error = reply.envelope.error if reply.envelope else None
         if error is not None:
@@ -174,7 +188,7 @@ class _Tick:
         self._attempts += 1
         self._exchange.weight.spend(self._target.weight)
         self._requested_at = self._exchange.clock.now()
-        timestamp_ms = int(self._requested_at.timestamp() * 1000)
+        timestamp_ms = epoch_ms(self._requested_at)
         return signed_params(self._target.credentials, timestamp_ms=timestamp_ms, recv_window_ms=_RECV_WINDOW_MS)
 
     async def _measure_clock(self, deadline: float) -> bool:
@@ -184,3 +198,8 @@ class _Tick:
         except (ClockUnavailableError, TimeoutError):
             return False
         return True
+
+
+def _small(number: int | None) -> int | None:
+    """Return a status or error code, unless it is no such thing: they have few digits, their columns 32 bits."""
+    return number if number is not None and abs(number) < _INT32 else None

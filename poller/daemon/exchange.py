@@ -1,9 +1,12 @@
 """The way to the exchange, built from the settings: real or simulated, one link a market."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from functools import partial
+from http import HTTPStatus
 from typing import Final
 
 import aiohttp
@@ -12,17 +15,22 @@ import structlog
 from poller.config import Account, Settings
 from poller.errors import ClockUnavailableError
 from poller.exchange.clock import ExchangeClock, Sample
-from poller.exchange.connection import Connection
+from poller.exchange.connection import Connection, HandshakeError
 from poller.exchange.endpoints import HANDSHAKE_WEIGHT, TIME_WEIGHT, Endpoint, Override, endpoints
+from poller.exchange.frames import Unexpected
+from poller.exchange.pacing import DEFAULT_PACING
 from poller.exchange.reconnect import Link
 from poller.exchange.rest import server_time
 from poller.exchange.signing import Credentials, hmac_signer
+from poller.exchange.verdict import public_message
 from poller.exchange.weight import Weight
 from poller.observation import AssetMode, Market
 from poller.poll import Exchange, Target
 from poller.simulator import SimulatedExchange
 
 _START_SECONDS: Final = 5.0
+_REFUSALS: Final = frozenset({HTTPStatus.IM_A_TEAPOT, HTTPStatus.TOO_MANY_REQUESTS})
+_HARMLESS: Final = frozenset({Unexpected.LATE, Unexpected.EVENT})
 
 Hide = Callable[[str], None]
 """Is told a secret that must never be printed."""
@@ -79,17 +87,25 @@ def _exchange(session: aiohttp.ClientSession, used: Mapping[Market, Endpoint]) -
                 failure = exc
         raise failure
 
+    async def connect(market: Market, unexpected: Counter[Unexpected]) -> Connection:
+        """Open a socket, unless the whole address has to be silent: a handshake costs weight on it, too."""
+        await asyncio.sleep(exchange.silent_seconds())
+        weight.spend(HANDSHAKE_WEIGHT)
+        try:
+            return await Connection.open(
+                session, used[market].ws_url, unexpected, on_unexpected=partial(_report_frame, market)
+            )
+        except HandshakeError as exc:
+            if exc.status in _REFUSALS:
+                seconds = max(exc.retry_after_seconds or 0, DEFAULT_PACING.refused)
+                exchange.quiet_until = clock.now() + timedelta(seconds=seconds)
+            raise
+
     clock = ExchangeClock(sample)
     weight = Weight(clock.now_ms)
-    links = {
-        market: Link(
-            partial(Connection.open, session, endpoint.ws_url),
-            on_handshake=partial(weight.spend, HANDSHAKE_WEIGHT),
-            on_change=partial(_report_link, market),
-        )
-        for market, endpoint in used.items()
-    }
-    return Exchange(links=links, clock=clock, weight=weight)
+    links = {market: Link(partial(connect, market), on_change=partial(_report_link, market)) for market in used}
+    exchange = Exchange(links=links, clock=clock, weight=weight)
+    return exchange
 
 
 @asynccontextmanager
@@ -108,6 +124,16 @@ def _report_link(market: Market, failure: str | None) -> None:
         _log.info("connected", market=market.value)
     else:
         _log.warning("not connected", market=market.value, reason=failure)
+
+
+def _report_frame(market: Market, kind: Unexpected, body: bytes) -> None:
+    log = _log.debug if kind in _HARMLESS else _log.warning
+    log(
+        "unexpected frame",
+        market=market.value,
+        kind=kind.value,
+        frame=public_message(body[:300].decode(errors="replace")),
+    )
 
 
 def _overrides(settings: Settings, simulator: SimulatedExchange | None) -> Mapping[Market, Override]:

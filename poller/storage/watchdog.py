@@ -1,7 +1,7 @@
 """An end to waiting for a server that is frozen while its machine still acknowledges.
 
-Neither TCP nor `statement_timeout` notices that, and cancelling the task is slow: psycopg then asks the frozen server to
-cancel, and waits for that, for ten seconds.
+Neither TCP nor `statement_timeout` notices that, and cancelling the task is slow: psycopg then asks the frozen server
+to cancel the statement, and waits ten seconds for that.
 """
 
 import asyncio

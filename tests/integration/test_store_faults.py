@@ -10,11 +10,10 @@ import psycopg
 import pytest
 
 from poller.errors import ConfigError, StoreUnavailableError, UnstorableError
-from poller.observation import Status
 from poller.records import Snapshot
 from poller.storage.store import Saved, Store
 from tests.support.database import execute, until_blocked
-from tests.support.snapshots import TICK, balance, ok, poll_row, position, tick
+from tests.support.snapshots import TICK, balance, malformed, ok, poll_row, position, tick
 
 POISON = {
     "a NUL in a symbol": ok(positions=(position("BTC\0USDT"),)),
@@ -62,15 +61,12 @@ async def test_a_refusal_says_what_is_wrong_and_repeats_no_data(store: Store) ->
     with pytest.raises(UnstorableError) as refusal:
         await store.save(secret)
 
-    assert str(refusal.value) == "UniqueViolation of pk_asset_balances (SQLSTATE 23505)" or "23505" in str(
-        refusal.value
-    )
+    assert str(refusal.value).startswith("UniqueViolation of ")
+    assert str(refusal.value).endswith(" (SQLSTATE 23505)")
     assert "secret" not in str(refusal.value)
 
 
 async def test_a_reply_from_an_impossible_time_leaves_its_payload_only(store: Store, database_url: str) -> None:
-    from tests.support.snapshots import malformed
-
     early = malformed(TICK.replace(year=2019, month=8, day=31))
 
     assert [await store.save(early), await store.save(early)] == [Saved.NEW, Saved.EXISTING]
@@ -117,7 +113,8 @@ async def test_a_database_that_only_reads_is_unavailable(store: Store, database_
     await store.save(ok(tick(1)))
     execute(
         database_url,
-        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$",
+        "DO $$ BEGIN EXECUTE "
+        "format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$",
     )
     await store.close()
     await store.open()

@@ -1,5 +1,4 @@
 import os
-import socket
 from pathlib import Path
 
 import pytest
@@ -134,9 +133,6 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
-    path = config(tmp_path, key=b"")
-    (tmp_path / "key.pem").unlink()
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(tmp_path / "key.pem"))
+    path = config(tmp_path, key=pem(), text=CONFIG.replace("key.pem", "key.pem/inside"))
 
-        assert problem_of(path) == "accounts[0].private_key_file: cannot be read: No such device or address"
+    assert problem_of(path) == "accounts[0].private_key_file: cannot be read: Not a directory"

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -9,11 +9,13 @@ UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 SIZE: TypeAdapter[int] = TypeAdapter(SpoolSize)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 999_999_999), st.sampled_from(sorted(UNITS)))
 def test_a_duration_is_its_number_times_its_unit(number: int, unit: str) -> None:
     assert seconds(f"{number}{unit}") == number * UNITS[unit]
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(), st.from_regex(r"[-+]?\s?\d+(\.\d+)?\s?\w{0,3}", fullmatch=True)))
 def test_a_duration_is_read_as_written_or_not_at_all(text: str) -> None:
     try:

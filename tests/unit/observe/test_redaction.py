@@ -2,7 +2,7 @@ import json
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from poller.observe.redaction import SHORTEST, Redactor, redact
@@ -59,6 +59,7 @@ def test_given_secrets_are_masked_in_the_given_order() -> None:
     assert redact("ab-abc-b", ["abc", "b"]) == "a***-***-***"
 
 
+@settings(deadline=None)
 @given(st.text(min_size=6).filter(str.isprintable))
 def test_a_known_secret_is_masked_in_every_form(secret: str) -> None:
     assume(len(secret.strip()) >= SHORTEST and secret == secret.strip() and not secret.startswith("-----"))
@@ -104,6 +105,7 @@ def test_secrets_that_are_too_short_to_search_for_are_masked_where_they_belong()
     )
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_redaction_takes_any_text_and_is_done_in_one_go(text: str) -> None:
     once = redact(text)
@@ -117,6 +119,7 @@ WORDS = st.sampled_from(
 WORDY = st.lists(WORDS, max_size=12).map("".join)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(WORDY, st.one_of(WORDY, st.lists(WORDY), st.integers(), st.dictionaries(WORDY, WORDY))))
 def test_json_stays_json(event: dict[str, object]) -> None:
     redacted = json.loads(redact(json.dumps(event)))
