@@ -1,0 +1,238 @@
+"""From the spool into the database, with a real one that refuses, vanishes and comes back."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
+
+from poller.observation import Environment, Market, Observation, Promise, RunStarted, RunStopped, Status
+from poller.spool import Spool
+from poller.storage.embedded import EmbeddedPostgres
+from poller.storage.schema import upgrade
+from poller.storage.store import Store
+from poller.writer import Writer
+from tests.support.database import execute
+from tests.support.replies import TIME, envelope, observed, unanswered, usdm_asset, usdm_position, usdm_result
+
+USDT = usdm_asset("USDT", "5.5")
+GOOD = envelope(usdm_result(assets=[USDT], positions=[usdm_position("BTCUSDT", "0.1")]))
+
+
+@pytest.fixture(name="spool")
+async def _spool(tmp_path: Path) -> AsyncIterator[Spool]:
+    spool = await Spool.open(tmp_path / "spool.sqlite", max_size=2**24)
+    yield spool
+    await spool.close()
+
+
+@asynccontextmanager
+async def writing(spool: Spool, url: str) -> AsyncIterator[Writer]:
+    store = Store(url)
+    writer = Writer(spool=spool, store=store)
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(writer.run())
+        yield writer
+        task.cancel()
+    await store.close()
+
+
+async def drained(spool: Spool, url: str) -> None:
+    async with writing(spool, url) as writer, asyncio.timeout(30):
+        await writer.drained.wait()
+
+
+def tick(number: int, body: bytes = GOOD, **fields: object) -> Observation:
+    return observed(Market.USDM, body, **({"time": TIME + timedelta(seconds=10 * number)} | fields))
+
+
+def statuses(url: str) -> list[object]:
+    return [status for (status,) in execute(url, "SELECT status FROM poller.polls ORDER BY time")]
+
+
+async def test_everything_spooled_is_stored_oldest_first(spool: Spool, database_url: str) -> None:
+    for number in range(5):
+        await spool.append(tick(number))
+    await spool.append(unanswered(Status.TIMEOUT, time=TIME - timedelta(days=1), error_message="no reply"))
+    await drained(spool, database_url)
+    stored = execute(database_url, "SELECT time FROM poller.polls ORDER BY stored_at")
+
+    assert spool.depth == 0
+    assert [time for (time,) in stored] == [
+        *(TIME + timedelta(seconds=10 * number) for number in range(5)),
+        TIME - timedelta(days=1),
+    ]
+    assert execute(database_url, "SELECT count(*) FROM poller.asset_balances") == [(5,)]
+
+
+async def test_one_line_is_logged_for_each_stored_poll(spool: Spool, plain_database_url: str) -> None:
+    await spool.append(tick(0))
+    await spool.append(unanswered(Status.TIMEOUT, time=TIME + timedelta(seconds=10), error_message="no reply"))
+    with capture_logs() as logs:
+        await drained(spool, plain_database_url)
+    lines = [line for line in logs if line["event"] == "poll stored"]
+
+    assert [(line["status"], line["log_level"], line["account"], line["market"]) for line in lines] == [
+        ("ok", "info", "main", "usdm"),
+        ("timeout", "warning", "main", "usdm"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        GOOD[:200],
+        envelope(usdm_result(assets=[usdm_asset("US\x00DT", "1")])),
+        envelope(usdm_result(assets=[usdm_asset("USDT", "1e200000")])),
+        envelope(usdm_result(assets=[USDT | {"note": "\x00"}])),
+        b"\xff" * 100,
+        b"[" * 200_000,
+    ],
+    ids=["truncated", "NUL in an asset", "1e200000", "NUL in an unknown field", "no UTF-8", "nested"],
+)
+async def test_a_poisonous_reply_ends_as_malformed_and_the_next_is_stored(
+    spool: Spool, database_url: str, body: bytes
+) -> None:
+    await spool.append(tick(0, body))
+    await spool.append(tick(1))
+    await drained(spool, database_url)
+    rejected = execute(
+        database_url, "SELECT length(reason) > 5, body_bytes, body IS NOT NULL FROM poller.rejected_payloads"
+    )
+
+    assert statuses(database_url) == ["malformed", "ok"]
+    assert rejected == [(True, len(body), True)]
+    assert execute(database_url, "SELECT DISTINCT time FROM poller.asset_balances") == [(TIME + timedelta(seconds=10),)]
+
+
+async def test_an_absurd_time_is_rejected_without_a_poll(spool: Spool, database_url: str) -> None:
+    await spool.append(tick(0, time=TIME.replace(year=2009)))
+    await spool.append(tick(1))
+    await drained(spool, database_url)
+
+    assert statuses(database_url) == ["ok"]
+    assert execute(database_url, "SELECT count(*) FROM poller.rejected_payloads") == [(1,)]
+
+
+async def test_a_label_of_another_environment_is_never_mixed_in(spool: Spool, plain_database_url: str) -> None:
+    await spool.append(tick(0))
+    await spool.append(tick(1, environment=Environment.LIVE))
+    await drained(spool, plain_database_url)
+    rejected = execute(
+        plain_database_url, "SELECT environment, reason LIKE '%live here but simulated%' FROM poller.rejected_payloads"
+    )
+
+    assert statuses(plain_database_url) == ["ok"]
+    assert rejected == [("live", True)]
+
+
+async def test_what_was_stored_already_is_a_no_op(spool: Spool, plain_database_url: str) -> None:
+    for _ in range(2):
+        await spool.append(tick(0))
+        await drained(spool, plain_database_url)
+
+    assert execute(plain_database_url, "SELECT count(*) FROM poller.polls") == [(1,)]
+    assert execute(plain_database_url, "SELECT count(*) FROM poller.positions") == [(1,)]
+
+
+async def test_an_ok_replaces_a_failure_of_the_same_tick_but_not_the_reverse(spool: Spool, database_url: str) -> None:
+    await spool.append(unanswered(Status.TIMEOUT, time=TIME))
+    await spool.append(tick(0))
+    await spool.append(unanswered(Status.DISCONNECTED, time=TIME))
+    await drained(spool, database_url)
+
+    assert statuses(database_url) == ["ok"]
+    assert execute(database_url, "SELECT count(*) FROM poller.asset_balances") == [(1,)]
+
+
+async def test_runs_and_their_promises_are_stored_in_their_order(spool: Spool, plain_database_url: str) -> None:
+    for entry in (
+        RunStarted(
+            instance="run-1",
+            recorder="r",
+            release="0.1",
+            environment=Environment.SIMULATED,
+            started_at=TIME,
+            promises=(Promise(account="main", market=Market.USDM, interval_seconds=10),),
+        ),
+        tick(1),
+        RunStopped(instance="run-1", stopped_at=TIME + timedelta(seconds=20), reason="signal"),
+    ):
+        await spool.append(entry)
+    await drained(spool, plain_database_url)
+
+    assert execute(plain_database_url, "SELECT instance, stop_reason FROM poller.runs") == [("run-1", "signal")]
+    assert execute(plain_database_url, "SELECT account, interval_seconds FROM poller.schedules") == [("main", 10)]
+
+
+async def test_drift_is_told_once_and_stored(spool: Spool, plain_database_url: str) -> None:
+    for number in range(3):
+        await spool.append(tick(number, envelope(usdm_result(assets=[USDT | {"haircut": "0.95"}]))))
+    with capture_logs() as logs:
+        await drained(spool, plain_database_url)
+    extra = execute(plain_database_url, "SELECT DISTINCT extra->>'haircut' FROM poller.asset_balances")
+
+    assert [line["place"] for line in logs if "drifted" in line["event"]] == ["unknown result.assets[].haircut"]
+    assert extra == [("0.95",)]
+
+
+async def test_a_lost_connection_is_replaced_and_the_last_minutes_are_offered_again(
+    spool: Spool, plain_database_url: str
+) -> None:
+    async with writing(spool, plain_database_url) as writer, asyncio.timeout(30):
+        await spool.append(tick(0))
+        writer.wake()
+        await writer.drained.wait()
+        execute(
+            plain_database_url,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'poller'"
+            " AND datname = current_database()",
+        )
+        execute(
+            plain_database_url,
+            "TRUNCATE poller.polls, poller.account_totals, poller.asset_balances, poller.positions",
+        )
+        await spool.append(tick(1))
+        writer.wake()
+        await writer.drained.wait()
+
+    assert statuses(plain_database_url) == ["ok", "ok"]
+
+
+async def test_a_database_that_is_down_loses_nothing(spool: Spool, durable_server: EmbeddedPostgres) -> None:
+    upgrade(durable_server.url, lambda _: None)
+    url = durable_server.url
+    async with writing(spool, url) as writer, asyncio.timeout(60):
+        await spool.append(tick(0))
+        writer.wake()
+        await writer.drained.wait()
+        await asyncio.to_thread(durable_server.stop)
+        for number in range(1, 20):
+            await spool.append(tick(number))
+            writer.wake()
+        assert await asyncio.to_thread(durable_server.start) == url
+        await writer.drained.wait()
+
+    assert statuses(url) == ["ok"] * 20
+
+
+async def test_a_schema_that_is_behind_is_waited_for(spool: Spool, empty_database_url: str) -> None:
+    failed = asyncio.Event()
+
+    def note(_logger: object, _method: str, event: EventDict) -> EventDict:
+        failed.set()
+        return event
+
+    await spool.append(tick(0))
+    with capture_logs([note]) as logs:
+        async with writing(spool, empty_database_url) as writer, asyncio.timeout(60):
+            await failed.wait()
+            await asyncio.to_thread(upgrade, empty_database_url, lambda _: None)
+            await writer.drained.wait()
+
+    assert "poller migrate" in logs[0]["reason"]
+    assert statuses(empty_database_url) == ["ok"]
