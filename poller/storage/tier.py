@@ -25,7 +25,13 @@ def tier_to_build(connection: Connection) -> Tier:
 
 def built_tier(connection: Connection) -> Tier | None:
     """Return how the history tables are built; None when there are none yet."""
-    kind = connection.scalar(text("SELECT relkind::text FROM pg_class WHERE oid = to_regclass('poller.polls')"))
+    # By name, since a role without rights on the schema may ask too.
+    kind = connection.scalar(
+        text(
+            "SELECT relkind::text FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
+            "WHERE nspname = 'poller' AND relname = 'polls'"
+        )
+    )
     match kind:
         case None:
             return None

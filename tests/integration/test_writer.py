@@ -194,7 +194,8 @@ async def test_a_lost_connection_is_replaced_and_the_last_minutes_are_offered_ag
         )
         execute(
             plain_database_url,
-            "TRUNCATE poller.polls, poller.account_totals, poller.asset_balances, poller.positions",
+            "TRUNCATE poller.polls, poller.account_totals, poller.asset_balances, poller.positions,"
+            " poller.raw_payloads",
         )
         await spool.append(tick(1))
         writer.wake()

@@ -4,17 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from secrets import token_hex
+from typing import LiteralString
 
 import psycopg
 import pytest
-from psycopg.abc import Query
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Composed, Identifier
 
 from poller.storage.schema import upgrade
 from poller.storage.store import Store
 
 
-def execute(url: str, statement: Query, *parameters: object) -> list[tuple[object, ...]]:
+def execute(url: str, statement: LiteralString | Composed, *parameters: object) -> list[tuple[object, ...]]:
     """Run one statement on its own and return its rows."""
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(statement, parameters or None)
