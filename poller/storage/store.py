@@ -76,7 +76,7 @@ class Store:
     async def open(self) -> None:
         """Connect; raise StoreUnavailableError unless the schema is the one that this release writes."""
         await asyncio.to_thread(head_revision)  # reads files once
-        async with self._connection() as connection:
+        async with self._connection(opening=True) as connection:
             self._session = await connection.run_sync(_look)
 
     async def close(self) -> None:
@@ -147,8 +147,10 @@ class Store:
             self._opened().environments.update(await connection.run_sync(_read_accounts))
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+    async def _connection(self, *, opening: bool = False) -> AsyncIterator[AsyncConnection]:
         async with self._one_at_a_time:
+            if not opening:
+                self._opened()
             try:
                 with translated_failures():
                     async with AsyncExitStack() as leave:

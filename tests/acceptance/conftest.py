@@ -120,7 +120,7 @@ class Workplace:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "poller", *arguments,
             cwd=self.directory,
-            env=self.environ | (environ or {}),
+            env={**self.environ, **(environ or {})},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=PIPE,
             stderr=PIPE,

@@ -10,7 +10,7 @@ from psycopg.errors import InsufficientPrivilege
 from psycopg.sql import SQL, Identifier
 
 from poller.errors import StoreUnavailableError
-from poller.observation import RunStarted, RunStopped
+from poller.observation import Environment, Market, Promise, RunStarted, RunStopped
 from poller.storage.report import report
 from poller.storage.store import Saved, Store
 from tests.support.database import execute
@@ -47,8 +47,15 @@ async def test_a_role_with_the_least_rights_records_everything(recorder_url: str
     await store.open()
 
     await store.save_run_started(
-        RunStarted(instance="run", recorder="spool", release="1", environment=ok().environment, started_at=tick(0), promises=())
-    )  # fmt: skip
+        RunStarted(
+            instance="run",
+            recorder="spool",
+            release="0.1.0",
+            environment=Environment.SIMULATED,
+            started_at=tick(0),
+            promises=(Promise(account="main", market=Market.USDM, interval_seconds=10),),
+        )
+    )
     saved = [
         await store.save(snapshot)
         for snapshot in (ok(tick(0)), failed(tick(1)), ok(tick(1)), malformed(tick(2)), ok(tick(2)))
