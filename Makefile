@@ -30,7 +30,7 @@ setup: .venv/.run ## Make .venv with the hash-locked dependencies and .venv/bin/
 setup-dev: .venv/.dev ## The same, with what checks and tests need
 
 run: setup ## Start the database, upgrade the schema and record: Ctrl-C ends it
-	@exec $(BIN)/poller run
+	@exec $(BIN)/poller run --migrate
 
 psql: setup ## Open psql on the embedded database while it runs
 	@exec $(BIN)/poller psql
