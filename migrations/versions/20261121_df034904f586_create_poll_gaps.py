@@ -63,7 +63,7 @@ missing AS (
                 'epoch'
             ) AS last_tick
     ) AS tick
-    WHERE right_row > left_row + step AND first_tick <= last_tick
+    WHERE date_bin(step, left_row, 'epoch') + step < right_row AND first_tick <= last_tick
 ),
 part AS (
     -- One for each run that should have polled there.

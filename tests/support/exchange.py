@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from poller.observation import Market
 from poller.simulator import IssuedKey, SimulatedExchange
 from poller.simulator.faults import Raw, Rewritten
+from tests.support.secrecy import confide
 
 METHODS = {Market.USDM: "v2/account.status", Market.COINM: "account.status"}
 
@@ -52,7 +53,8 @@ async def _exchange(request: pytest.FixtureRequest) -> AsyncIterator[SimulatedEx
     """
     build: Callable[[], SimulatedExchange] = getattr(request, "param", SimulatedExchange)
     async with build() as exchange:
-        exchange.add_account("main")
+        key = exchange.add_account("main")
+        confide(key.api_key, key.api_secret)
         yield exchange
 
 
