@@ -16,16 +16,15 @@ Revises: ${", ".join(down_revision) if isinstance(down_revision, tuple) else dow
 # Delete these lines once they are true.
 
 import sqlalchemy as sa
-from alembic import op
-${imports if imports else ""}
+from alembic import op${"\n" + imports if imports else ""}
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 
 
 def upgrade() -> None:
-    ${upgrades if upgrades else "raise NotImplementedError"}
+    ${"\n".join(line for line in (upgrades or "raise NotImplementedError").splitlines() if "###" not in line).strip()}
 
 
 def downgrade() -> None:
-    ${downgrades if downgrades else "raise NotImplementedError"}
+    ${"\n".join(line for line in (downgrades or "raise NotImplementedError").splitlines() if "###" not in line).strip()}

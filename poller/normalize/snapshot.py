@@ -43,6 +43,8 @@ def normalize(observation: Observation) -> Normalized:
     Raises:
         MalformedReplyError: the reply is damaged, or not what the exchange documents.
     """
+    if observation.status is Status.MALFORMED:
+        raise MalformedReplyError(observation.error_message or "the reply could not be received")
     if observation.status is not None:
         poll = poll_record(observation, observation.status)
         return Normalized(snapshot=Snapshot(environment=observation.environment, poll=poll))

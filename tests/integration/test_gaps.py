@@ -41,13 +41,14 @@ async def poll(store: Store, instance: str, numbers: Iterable[int], status: Stat
 
 async def retire(store: Store, at: datetime) -> None:
     """End the promise, so that no tick is missing after it."""
-    await start(store, "last", at, interval=None)
+    await start(store, f"without promises since {at}", at, interval=None)
 
 
 def gaps(url: str) -> list[tuple[object, ...]]:
     return execute(
         url,
-        'SELECT account, market, "from", "to", missed_ticks, cause FROM poller.poll_gaps ORDER BY account, market, "from"',
+        'SELECT account, market, "from", "to", missed_ticks, cause FROM poller.poll_gaps '
+        'ORDER BY account, market, "from"',
     )
 
 

@@ -98,6 +98,25 @@ async def test_a_connection_that_ends_in_a_save_stores_nothing_and_the_next_save
     assert await store.save(ok()) is Saved.NEW
 
 
+async def test_a_save_that_was_cancelled_stores_nothing_and_the_next_works(store: Store, database_url: str) -> None:
+    await store.save(ok(tick(1)))
+    with psycopg.connect(database_url) as holder:
+        holder.execute(
+            "INSERT INTO poller.polls (time, account, market, status, attempts, instance) "
+            "VALUES (%s, 'main', 'usdm', 'timeout', 1, 'other')",
+            (TICK,),
+        )
+        save = asyncio.create_task(store.save(ok()))
+        await until_blocked(database_url)
+        save.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await save
+        holder.rollback()
+
+    assert rows(database_url)[0] == ("polls", 1)
+    assert await store.save(ok()) is Saved.NEW
+
+
 async def test_an_idle_connection_that_ended_costs_one_failure(store: Store, database_url: str) -> None:
     execute(
         database_url, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'poller'"

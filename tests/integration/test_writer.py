@@ -109,6 +109,16 @@ async def test_a_poisonous_reply_ends_as_malformed_and_the_next_is_stored(
     assert execute(database_url, "SELECT DISTINCT time FROM poller.asset_balances") == [(TIME + timedelta(seconds=10),)]
 
 
+async def test_a_reply_too_large_to_receive_is_malformed_without_bytes(spool: Spool, database_url: str) -> None:
+    await spool.append(unanswered(Status.MALFORMED, time=TIME, error_message="a frame above 16 MiB"))
+    await drained(spool, database_url)
+
+    assert statuses(database_url) == ["malformed"]
+    assert execute(database_url, "SELECT reason, body, body_bytes FROM poller.rejected_payloads") == [
+        ("a frame above 16 MiB", None, None)
+    ]
+
+
 async def test_an_absurd_time_is_rejected_without_a_poll(spool: Spool, database_url: str) -> None:
     await spool.append(tick(0, time=TIME.replace(year=2009)))
     await spool.append(tick(1))

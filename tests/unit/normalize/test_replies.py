@@ -244,6 +244,11 @@ def test_a_malformed_reply_is_refused_with_its_place(body: bytes, reason: str) -
     assert reason in str(caught.value)
 
 
+def test_a_reply_that_could_not_be_received_is_refused_with_the_reason() -> None:
+    with pytest.raises(MalformedReplyError, match="a frame above 16 MiB"):
+        normalize(unanswered(Status.MALFORMED, error_message="a frame above 16 MiB"))
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_are_refused_in_words(body: bytes) -> None:
     with pytest.raises(MalformedReplyError):
