@@ -1,7 +1,9 @@
 """What a user of the program relies on, from the command line to the rows."""
 
+import asyncio
 import signal
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -136,6 +138,43 @@ async def test_without_a_database_it_records_into_the_spool(workplace: Workplace
         assert await program.stop() == 0
 
     assert "a-password" not in program.output
+
+
+async def test_a_host_that_is_an_hour_wrong_files_history_in_exchange_time(
+    workplace: Workplace, exchange: SimulatedExchange
+) -> None:
+    exchange.clock_offset = 3600.0
+    async with workplace.running("run") as program:
+        await program.until("clock measured", level="warning")
+        await program.until("poll stored", count=4, status="ok")
+        assert await program.stop() == 0
+    stored = query(
+        workplace.database_url,
+        "SELECT DISTINCT status, round(extract(epoch FROM time - stored_at) / 60), attempts, clock_offset_ms / 60000"
+        " FROM poller.polls",
+    )
+
+    assert stored == [("ok", 60, 1, 60)]
+
+
+async def test_ticks_of_a_process_that_was_asleep_are_recorded_as_skipped(workplace: Workplace) -> None:
+    async with workplace.running("run") as program:
+        await program.until("poll stored", count=2, status="ok")
+        program.process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(3.2)  # nothing tells of ticks that a stopped process misses: they are 3 s of real time
+        program.process.send_signal(signal.SIGCONT)
+        await program.until("poll stored", count=2, status="skipped")
+        await program.until("poll stored", count=2, status="ok")
+        assert await program.stop() == 0
+    missing = query(
+        workplace.database_url,
+        "SELECT max(step) FROM (SELECT time - lag(time) OVER (PARTITION BY market ORDER BY time) AS step"
+        " FROM poller.polls) AS steps",
+    )
+    gaps = query(workplace.database_url, "SELECT DISTINCT market, cause FROM poller.poll_gaps ORDER BY market")
+
+    assert missing == [(timedelta(seconds=1),)]
+    assert gaps == [("coinm", "skipped"), ("usdm", "skipped")]
 
 
 async def test_a_malformed_reply_is_kept_and_polling_goes_on(workplace: Workplace, exchange: SimulatedExchange) -> None:
