@@ -150,8 +150,8 @@ class _Tick:
             latency_ms=reply.latency_ms if reply else None,
             attempts=self._attempts,
             clock_offset_ms=self._exchange.clock.offset_ms,
-            weight_used=weight.used,
-            weight_limit=weight.limit,
+            weight_used=_small(weight.used),
+            weight_limit=_small(weight.limit),
             exchange_status=_small(envelope.status if envelope else None),
             error_code=_small(envelope.error.code if envelope and envelope.error else None),
             error_message=message,
@@ -201,5 +201,5 @@ class _Tick:
 
 
 def _small(number: int | None) -> int | None:
-    """Return a status or error code, unless it is no such thing: they have few digits, their columns 32 bits."""
+    """Return a status, code or weight, unless it is no such thing: they have few digits, their columns 32 bits."""
     return number if number is not None and abs(number) < _INT32 else None

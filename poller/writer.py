@@ -61,8 +61,8 @@ class Writer:
                 if not self._store.is_open:
                     await self._connect(again=was_connected)
                     was_connected = True
-                await self._prepare()
                 await self._drain()
+                await self._prepare()
             except (StoreUnavailableError, SpoolFullError) as exc:
                 ceiling = min(_MAX_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2 ** min(failures, 10))
                 delay = random.uniform(0, ceiling)  # noqa: S311 - spreads retries, guards nothing
@@ -82,11 +82,11 @@ class Writer:
             await self._spool.offer_again(datetime.now(UTC) - OFFER_AGAIN)
 
     async def _prepare(self) -> None:
-        """Keep partitions ahead of the clock; here, because the store has one connection and this is its user."""
+        """Keep partitions ahead of the clock; a role that may not must not be kept from storing, so it comes second."""
         now = asyncio.get_running_loop().time()
         if now >= self._partitions_due:
-            await self._store.ensure_partitions()
             self._partitions_due = now + _PARTITIONS_SECONDS
+            await self._store.ensure_partitions()
 
     async def _drain(self) -> None:
         while pending := await self._spool.oldest(BATCH):

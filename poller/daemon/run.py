@@ -53,7 +53,7 @@ async def run(settings: Settings, *, migrate: bool, hide: Hide, announce: Callab
                 exchange=exchange, targets=targets, spool=spool, writer=writer, keep_seconds=settings.spool.keep_seconds
             )
             if database.embedded:
-                _keep_running(recorder, database.embedded)
+                _keep_running(recorder, database.embedded, store)
             announce(database)
             await recorder.record(stop, environment=settings.environment)
     _log.info("stopped", spooled=spool.depth)
@@ -73,9 +73,16 @@ async def refuse_foreign_labels(store: Store, settings: Settings) -> None:
         _log.error("database unavailable", reason=str(exc), meanwhile="polls are spooled")
 
 
-def _keep_running(recorder: Recorder, embedded: EmbeddedPostgres) -> None:
+def _keep_running(recorder: Recorder, embedded: EmbeddedPostgres, store: Store) -> None:
+    url = embedded.url
+
     async def ensure() -> None:
-        await asyncio.to_thread(embedded.ensure_running)
+        nonlocal url
+        current = await asyncio.to_thread(embedded.ensure_running)
+        if current != url:
+            _log.warning("embedded database moved", reason="another program has taken its port")
+            await store.move(current)
+            url = current
 
     recorder.schedule.housekeeping(_EMBEDDED_SECONDS, ensure, key="embedded database")
 

@@ -84,6 +84,12 @@ class Store:
         self._session = None
         await self._engine.dispose()
 
+    async def move(self, url: str) -> None:
+        """Close, and go on at another address of the same database from the next `open`."""
+        async with self._one_at_a_time:
+            await self.close()
+            self._engine = recording_engine(url)
+
     async def register(self, accounts: Mapping[str, Environment]) -> None:
         """Make accounts known; raise EnvironmentMismatchError for a label of another environment."""
         async with self._connection() as connection:

@@ -305,3 +305,21 @@ async def test_a_skipped_tick_says_why(exchange: SimulatedExchange, way: Exchang
 @pytest.mark.parametrize(("interval", "deadline"), [(1, 0.8), (10, 8.0), (12, 9.6), (60, 10.0)])
 def test_the_deadline_is_ten_seconds_or_most_of_the_interval(interval: int, deadline: float) -> None:
     assert deadline_seconds(interval) == pytest.approx(deadline)
+
+
+async def test_absurd_numbers_around_a_reply_are_not_kept(exchange: SimulatedExchange, way: Exchange) -> None:
+    limits = b'"rateLimits":[{"rateLimitType":"REQUEST_WEIGHT","interval":"MINUTE","intervalNum":1,"limit":2400,'
+    exchange.faults.next(
+        Market.USDM,
+        Raw(
+            b'{"id":<id>,"status":400,"error":{"code":-'
+            + b"9" * 30
+            + b',"msg":"x"},'
+            + limits
+            + b'"count":99999999999}]}'
+        ),
+    )
+    observation = await polled(way, target(exchange))
+
+    assert observation.status is Status.REJECTED
+    assert (observation.exchange_status, observation.error_code, observation.weight_used) == (400, None, None)
