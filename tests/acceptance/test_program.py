@@ -1,6 +1,7 @@
 """What a user of the program relies on, from the command line to the rows."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -175,6 +176,25 @@ async def test_ticks_of_a_process_that_was_asleep_are_recorded_as_skipped(workpl
 
     assert missing == [(timedelta(seconds=1),)]
     assert gaps == [("coinm", "skipped"), ("usdm", "skipped")]
+
+
+async def test_the_embedded_database_is_started_again_when_it_dies(workplace: Workplace) -> None:
+    del workplace.environ["DATABASE_URL"]
+    directory = workplace.directory / "var" / "postgres"
+    async with workplace.running("run") as program:
+        await program.until("poll stored", count=2, status="ok")
+        os.kill(int((directory / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        await program.until("not storing")
+        await program.until("poll stored", count=4, status="ok")
+        url = f"postgresql://poller@127.0.0.1:{(directory / 'port').read_text().strip()}/poller"
+        stored = query(
+            f"{url}?passfile={directory / 'pgpass'}",
+            "SELECT DISTINCT status, time - lag(time) OVER (PARTITION BY market ORDER BY time) FROM poller.polls",
+        )
+        assert await program.stop() == 0
+
+    assert set(stored) == {("ok", timedelta(seconds=1)), ("ok", None)}
+    assert not (directory / "data" / "postmaster.pid").exists()
 
 
 async def test_a_malformed_reply_is_kept_and_polling_goes_on(workplace: Workplace, exchange: SimulatedExchange) -> None:
