@@ -23,27 +23,21 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.schedulers.base import STATE_RUNNING
 from apscheduler.triggers.base import BaseTrigger
 
+from poller.ticks import EPOCH, Ticks, aligned
+
 Clock = Callable[[], datetime]
 Tick = Callable[[datetime], Awaitable[None]]
 Skipped = Callable[[datetime, str], Awaitable[None]]
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 GUARD_SECONDS = 0.25
 DRIFT_SECONDS = 0.001
 STEP_SECONDS = 0.1
-MOST_MISSED = 1000
-LARGEST_CORRECTION = timedelta(minutes=1)
 
 STILL_RUNNING = "the previous poll was still running"
 LATE = "the process was busy or asleep"
 
 CLOCK_STEP = "clock step"
 """The key under which a failing `on_clock_step` is reported."""
-
-
-def aligned(instant: datetime, interval: timedelta) -> datetime:
-    """Return the last multiple of `interval` since the epoch that is not after `instant`."""
-    return instant - (instant - EPOCH) % interval
 
 
 class AlignedTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
@@ -62,42 +56,6 @@ class AlignedTrigger(BaseTrigger):  # type: ignore[misc]  # APScheduler has no t
         """
         instant = self._clock()
         return max(now, datetime.now(UTC)) + (aligned(instant, self._interval) + self._interval - instant)
-
-
-@dataclass(slots=True)
-class Ticks:
-    """Which aligned instants are due: each of them once, strictly increasing."""
-
-    interval: timedelta
-    last: datetime = EPOCH
-
-    def restart(self, now: datetime) -> None:
-        """Begin with the first instant after `now`.
-
-        A last tick up to one interval ahead stays, for a clock that is a little slow must not repeat it. Farther
-        ahead it was filed under a wrong clock, and waiting for it would stop polling for as long.
-        """
-        current = aligned(now, self.interval)
-        if not current < self.last <= now + self.interval:
-            self.last = current
-
-    def reset(self, now: datetime) -> None:
-        """Forget the instants that a jump of the clock to `now` left out, unless it is one that has just come."""
-        if not aligned(now, self.interval) - self.interval <= self.last <= now + self.interval:
-            self.restart(now)
-
-    def due(self, now: datetime) -> Sequence[datetime]:
-        """Return the instants since the last call, the newest last; of those that were missed, the newest 1,000."""
-        # A clock that is measured anew moves back by ms, and no tick is repeated. One that moves back by more than a
-        # minute had been wrong: being as strict then would stop polling until it has caught up.
-        if self.last > now + LARGEST_CORRECTION:
-            self.restart(now)
-        current = aligned(now, self.interval)
-        if current <= self.last:
-            return ()
-        first = max(aligned(self.last, self.interval) + self.interval, current - MOST_MISSED * self.interval)
-        self.last = current
-        return [first + n * self.interval for n in range((current - first) // self.interval + 1)]
 
 
 @dataclass(slots=True)

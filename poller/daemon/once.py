@@ -16,8 +16,8 @@ from poller.daemon.spool import open_spool
 from poller.observation import Observation
 from poller.poll import MAX_DEADLINE_SECONDS, Exchange, Target, poll
 from poller.records import Snapshot
-from poller.schedule import aligned
 from poller.storage.store import Store
+from poller.ticks import aligned
 from poller.writer import Writer, understand
 
 STORE_SECONDS: Final = 15.0

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poller.schedule import EPOCH, MOST_MISSED, AlignedTrigger, Ticks, aligned
+from poller.schedule import AlignedTrigger
+from poller.ticks import EPOCH, MOST_MISSED, Ticks, aligned
 
 TEN = timedelta(seconds=10)
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
