@@ -46,8 +46,8 @@ class Envelope(Struct, frozen=True, rename="camel"):
     rate_limits: tuple[RateLimit, ...] = ()
 
 
-class UsdmAsset(Struct, frozen=True, rename="camel"):
-    """USDⓈ-M `assets[]`: amounts in units of `asset`; `update_time` in ms since the epoch, 0 when never touched."""
+class Asset(Struct, frozen=True, rename="camel"):
+    """`assets[]`: amounts in units of `asset`; `update_time` in ms since the epoch, 0 when never touched."""
 
     asset: str
     wallet_balance: Amount = UNSET
@@ -62,26 +62,16 @@ class UsdmAsset(Struct, frozen=True, rename="camel"):
     available_balance: Amount = UNSET
     max_withdraw_amount: Amount = UNSET
     update_time: Whole = UNSET
+
+
+class UsdmAsset(Asset, frozen=True, rename="camel"):
+    """USDⓈ-M `assets[]`.
+
+    `margin_available` is documented for multi-assets mode only, and absent from live replies there too: it is never a
+    sign of the mode.
+    """
+
     margin_available: Flag = UNSET
-    """Documented for multi-assets mode only, and absent from live replies there too: never a sign of the mode."""
-
-
-class CoinmAsset(Struct, frozen=True, rename="camel"):
-    """COIN-M `assets[]`: amounts in units of `asset`."""
-
-    asset: str
-    wallet_balance: Amount = UNSET
-    unrealized_profit: Amount = UNSET
-    margin_balance: Amount = UNSET
-    maint_margin: Amount = UNSET
-    initial_margin: Amount = UNSET
-    position_initial_margin: Amount = UNSET
-    open_order_initial_margin: Amount = UNSET
-    cross_wallet_balance: Amount = UNSET
-    cross_un_pnl: Amount = UNSET
-    available_balance: Amount = UNSET
-    max_withdraw_amount: Amount = UNSET
-    update_time: Whole = UNSET
 
 
 class UsdmPosition(Struct, frozen=True, rename="camel"):

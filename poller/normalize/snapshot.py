@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from poller.codec import decompress
 from poller.errors import MalformedReplyError
-from poller.exchange.messages import CoinmAccount, CoinmAsset, CoinmPosition, UsdmAccount, UsdmAsset, UsdmPosition
+from poller.exchange.messages import Asset, CoinmAccount, CoinmPosition, UsdmAccount, UsdmAsset, UsdmPosition
 from poller.normalize.asset_mode import TOTALS_ASSET, asset_mode_of
 from poller.normalize.rows import Row, read_row, read_rows
 from poller.observation import AssetModeSource, Market, Observation, Status
@@ -21,7 +21,7 @@ _SIDES: Final = frozenset({"BOTH", "LONG", "SHORT"})
 _ENVELOPE: Final = frozenset({"id", "status", "result", "rateLimits"})
 _SHAPES: Final[Mapping[Market, tuple[type[UsdmAccount | CoinmAccount], type[Struct], type[Struct]]]] = {
     Market.USDM: (UsdmAccount, UsdmAsset, UsdmPosition),
-    Market.COINM: (CoinmAccount, CoinmAsset, CoinmPosition),
+    Market.COINM: (CoinmAccount, Asset, CoinmPosition),
 }
 _DECODER: Final = msgspec.json.Decoder(float_hook=Decimal)
 _EXTRA_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
