@@ -32,7 +32,7 @@ setup-dev: .venv/.dev ## The same, with what checks and tests need
 run: setup ## Start the database, upgrade the schema and record: Ctrl-C ends it
 	@exec $(BIN)/poller run --migrate
 
-psql: setup ## Open psql on the embedded database while it runs
+psql: setup ## Open psql on the database
 	@exec $(BIN)/poller psql
 
 migrate: setup ## Upgrade the schema of the configured database
@@ -58,7 +58,7 @@ format: setup-dev ## Let ruff format and fix
 	$(BIN)/ruff format
 
 test: setup-dev ## The whole suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-unit: setup-dev ## What needs neither database nor socket
 	$(BIN)/python -m pytest tests/unit

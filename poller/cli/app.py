@@ -1,5 +1,7 @@
 """All commands together."""
 
+from typing import Annotated
+
 import typer
 
 from poller import __version__
@@ -21,7 +23,7 @@ for command in (run, once, check, migrate, psql, simulate):
     app.command()(command)
 
 
-def _version(*, wanted: bool) -> None:
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - the signature of a typer callback
     if wanted:
         typer.echo(__version__)
         raise typer.Exit
@@ -29,7 +31,10 @@ def _version(*, wanted: bool) -> None:
 
 @app.callback()
 def options(
-    *, version: bool = typer.Option(default=False, help="Show the version.", callback=_version, is_eager=True)
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Take the options that come before a command."""
     del version

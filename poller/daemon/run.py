@@ -19,7 +19,7 @@ from poller.storage.embedded import EmbeddedPostgres
 from poller.storage.store import Store
 from poller.writer import Writer
 
-_EMBEDDED_SECONDS: Final = 5.0
+_EMBEDDED_SECONDS: Final = 2.0
 
 _log = structlog.stdlib.get_logger()
 

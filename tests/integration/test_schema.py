@@ -73,15 +73,12 @@ async def test_a_report_tells_what_there_is_and_writes_nothing(database_url: str
     await store.close()
 
 
-async def test_a_report_on_an_empty_database_foretells_its_tier(
-    empty_database_url: str,
-    has_extension: bool,  # noqa: FBT001 - a fixture
-) -> None:
+async def test_a_report_on_an_empty_database_foretells_its_tier(empty_database_url: str, kind: str) -> None:
     found = await report(empty_database_url)
 
     assert found.current_revision is None
     assert found.missing_rights == ()
-    assert (found.tier is Tier.PLAIN) == (not has_extension)
+    assert (found.tier is Tier.PLAIN) == (kind == "plain")
     assert catalog(empty_database_url) == []
 
 

@@ -57,46 +57,53 @@ def close_to_others(server: str, url: str) -> str:
     return name
 
 
-@pytest.fixture(name="server", scope="session", params=["plain", "timescale"])
-def _server(request: pytest.FixtureRequest) -> str:
-    """The administrator's address of a server, of each kind in turn."""
-    url: str = request.getfixturevalue(f"{request.param}_server")
-    return url
-
-
-@pytest.fixture(name="has_extension", scope="session")
-def _has_extension(server: str) -> bool:
-    """Whether databases on `server` get TimescaleDB."""
-    return bool(execute(server, "SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb'"))
-
-
-@pytest.fixture(name="template", scope="session")
-def _template(server: str, has_extension: bool) -> Iterator[str]:  # noqa: FBT001 - a fixture
-    """The name of a database that the migrations have built."""
-    with new_database(server, extension=has_extension) as url:
+@contextmanager
+def _built(server: str, *, extension: bool) -> Iterator[str]:
+    """Have a database that the migrations have built, to be copied; its name is given."""
+    with new_database(server, extension=extension) as url:
         upgrade(url, lambda _: None)
         yield close_to_others(server, url)
 
 
+@pytest.fixture(scope="session")
+def plain_template(plain_server: str) -> Iterator[str]:
+    """The name of a built database on plain PostgreSQL."""
+    with _built(plain_server, extension=False) as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def timescale_template(timescale_server: str) -> Iterator[str]:
+    """The name of a built database on TimescaleDB."""
+    with _built(timescale_server, extension=True) as name:
+        yield name
+
+
+@pytest.fixture(name="kind", params=["plain", "timescale"])
+def _kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of server in turn."""
+    return str(request.param)
+
+
+@pytest.fixture(name="server")
+def _server(request: pytest.FixtureRequest, kind: str) -> str:
+    """The administrator's address of a server, of each kind in turn."""
+    return str(request.getfixturevalue(f"{kind}_server"))
+
+
 @pytest.fixture(name="empty_database_url")
-def _empty_database_url(server: str, has_extension: bool) -> Iterator[str]:  # noqa: FBT001 - a fixture
+def _empty_database_url(server: str, kind: str) -> Iterator[str]:
     """A database that no migration has seen, on each kind of server in turn."""
-    with new_database(server, extension=has_extension) as url:
+    with new_database(server, extension=kind == "timescale") as url:
         yield url
 
 
 @pytest.fixture(name="database_url")
-def _database_url(server: str, template: str) -> Iterator[str]:
+def _database_url(request: pytest.FixtureRequest, server: str, kind: str) -> Iterator[str]:
     """A database at the newest revision, on each kind of server in turn."""
+    template = request.getfixturevalue(f"{kind}_template")
     with new_database(server, extension=False, template=template) as url:
         yield url
-
-
-@pytest.fixture(name="plain_template", scope="session")
-def _plain_template(plain_server: str) -> Iterator[str]:
-    with new_database(plain_server, extension=False) as url:
-        upgrade(url, lambda _: None)
-        yield close_to_others(plain_server, url)
 
 
 @pytest.fixture(name="plain_database_url")
