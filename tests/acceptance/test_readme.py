@@ -61,7 +61,7 @@ def table(printed: str) -> tuple[list[str], int]:
 
 def without_figures(line: str) -> str:
     """Return a line of output with what differs from day to day and from machine to machine as one sign."""
-    return re.sub(r"(?<= on )\S+(?= since )|(?<=revision )\w+|/\S+/(?=var/)|-?\d+([-:. ]\d+)*", "#", line)
+    return re.sub(r"(?<= on )\S+(?= since )|(?<=revision )\w+|[/…]\S*/(?=var/)|-?\d+([-:. ]\d+)*", "#", line)
 
 
 def logged(text: str) -> set[tuple[str, frozenset[str]]]:
