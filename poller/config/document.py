@@ -112,12 +112,21 @@ def _value(node: yaml.Node, location: Location, document: Document, problems: Pr
     return None if node.tag == _NULL else node.value
 
 
+def _is_unicode(text: str) -> bool:
+    """Tell whether a text holds no half of a surrogate pair, which an escape such as "\\ud800" can write."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _mapping(node: yaml.MappingNode, location: Location, document: Document, problems: Problems) -> Tree:
     values: Tree = {}
     seen: dict[str, int] = {}
     for key_node, value_node in node.value:
         line = key_node.start_mark.line + 1
-        if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == _NULL:
+        if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == _NULL or not _is_unicode(key_node.value):
             problems.add(location, f"line {line} has a key that is not text")
             continue
         key = key_node.value
