@@ -113,7 +113,7 @@ def _value(node: yaml.Node, location: Location, document: Document, problems: Pr
 
 
 def _is_unicode(text: str) -> bool:
-    """Tell whether a text holds no half of a surrogate pair, which an escape such as "\\ud800" can write."""
+    """Tell whether a text holds no half of a surrogate pair, which an escape sequence of YAML can write."""
     try:
         text.encode()
     except UnicodeEncodeError:
