@@ -127,7 +127,7 @@ class _Tick:
             delay = random.uniform(0, pause)  # noqa: S311 - spreads retries, guards nothing
             if not verdict.retry or loop.time() + delay >= deadline:
                 break
-            if verdict.resync and not await self._measure_clock(deadline):
+            if verdict.resync and not (await self._measure_clock(deadline) and self._is_now()):
                 break
             await asyncio.sleep(delay)
             again = await self._attempt(deadline)
@@ -190,6 +190,10 @@ class _Tick:
         self._requested_at = self._exchange.clock.now()
         timestamp_ms = epoch_ms(self._requested_at)
         return signed_params(self._target.credentials, timestamp_ms=timestamp_ms, recv_window_ms=_RECV_WINDOW_MS)
+
+    def _is_now(self) -> bool:
+        """Tell whether the tick is still of this moment: one of a wrong clock must not file a reply under its time."""
+        return abs((self._exchange.clock.now() - self._time).total_seconds()) <= MAX_DEADLINE_SECONDS
 
     async def _measure_clock(self, deadline: float) -> bool:
         try:

@@ -45,6 +45,7 @@ class Recorder:
         self._keep = timedelta(seconds=keep_seconds)
         self._instance = uuid4().hex
         self._measured_at = exchange.clock.steady()
+        self._guessed = exchange.clock.offset_ms is None
         self.schedule = Schedule(
             now=exchange.clock.now, on_clock_step=self._clock_stepped, on_error=self._housekeeping_failed
         )
@@ -87,9 +88,10 @@ class Recorder:
     async def _tick(self, target: Target, time: datetime) -> None:
         late = (self._exchange.clock.now() - time).total_seconds()
         deadline = asyncio.get_running_loop().time() + deadline_seconds(target.interval_seconds) - late
-        await self._append(
-            await poll(target, time, exchange=self._exchange, deadline=deadline, instance=self._instance)
-        )
+        observation = await poll(target, time, exchange=self._exchange, deadline=deadline, instance=self._instance)
+        if self._guessed and self._exchange.clock.offset_ms is not None:
+            self._clock_known()  # the poll was told that the clock is wrong, and measured it
+        await self._append(observation)
 
     async def _skipped(self, target: Target, time: datetime, reason: str) -> None:
         await self._append(
@@ -115,13 +117,17 @@ class Recorder:
 
     async def _measure_clock(self) -> None:
         clock = self._exchange.clock
-        guessed = clock.offset_ms is None
-        if not guessed and clock.steady() - self._measured_at < _CLOCK_MAX_AGE_SECONDS:
+        if not self._guessed and clock.steady() - self._measured_at < _CLOCK_MAX_AGE_SECONDS:
             return
         await measure_clock(clock)
         if clock.offset_ms is not None:
-            self._measured_at = clock.steady()
-            self.schedule.clock_changed(reset=guessed)
+            self._clock_known()
+
+    def _clock_known(self) -> None:
+        """Aim anew; ticks between a guess and the truth were never missed."""
+        self._measured_at = self._exchange.clock.steady()
+        self.schedule.clock_changed(reset=self._guessed)
+        self._guessed = False
 
     async def _clock_stepped(self, seconds: float) -> None:
         _log.warning("host clock stepped", seconds=round(seconds, 3))
