@@ -28,12 +28,14 @@ class ConnectionRules:
         pong_timeout: Without an answer to any of them, after which it hangs up.
         lifetime: After which it hangs up in any case.
         shutdown_notice: How long before that a `serverShutdown` event is sent; None sends none.
+        latency: What every reply takes.
     """
 
     ping_interval: float = 180
     pong_timeout: float = 600
     lifetime: float = 86_400
     shutdown_notice: float | None = None
+    latency: float = 0
 
 
 class Connection:
@@ -82,10 +84,10 @@ class Connection:
         except TimeoutError:
             self._transport.abort()
 
-    async def announce_shutdown(self) -> None:
-        """Tell the client that this connection will end soon."""
+    async def announce_shutdown(self, *, wrapped: bool = True) -> None:
+        """Tell the client that this connection will end soon, by `{"event": …}` or bare: both forms are in use."""
         event = {"e": "serverShutdown", "E": self._state.server_ms()}
-        await self._send(encode({"event": event}))
+        await self._send(encode({"event": event} if wrapped else event))
 
     async def _has_ended(self, message: WSMessage) -> bool:
         if message.type is WSMsgType.PING and not self._is_frozen:
@@ -106,7 +108,7 @@ class Connection:
         frame = message.data if message.type is WSMsgType.TEXT else ""
         answer = self._state.answer(self.peer, frame)
         outcome = self._state.faults.outcome(Stage.REQUEST, self.peer.market, answer=answer, label=answer.label)
-        await asyncio.sleep(outcome.delay)
+        await asyncio.sleep(self._rules.latency + outcome.delay)
         await self._deliver(outcome)
 
     async def _deliver(self, outcome: Outcome) -> None:

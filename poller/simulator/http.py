@@ -7,15 +7,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 
 from poller.observation import Market
+from poller.simulator.accounts import Account
 from poller.simulator.connection import Connection, ConnectionRules, reset
 from poller.simulator.envelope import encode, error
 from poller.simulator.faults import HttpReply, Outcome, Reset
 from poller.simulator.journal import SeenHandshake, SeenRequest
 from poller.simulator.public import exchange_info
 from poller.simulator.refusal import Refusal, RefusedError
+from poller.simulator.replies import account_config
+from poller.simulator.requests import authenticate_query
 from poller.simulator.scripts import Stage
 from poller.simulator.state import Peer, State
-from poller.simulator.venues import HANDSHAKE_WEIGHT, LIGHT_WEIGHT, VENUES
+from poller.simulator.venues import ACCOUNT_CONFIG_PATH, ACCOUNT_WEIGHT, HANDSHAKE_WEIGHT, LIGHT_WEIGHT, VENUES
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -38,30 +41,51 @@ class Listener:
             application.router.add_get(venue.websocket_path, self._websocket(venue.market))
             application.router.add_get(f"{venue.rest_path}/time", self._rest(venue.market, _time))
             application.router.add_get(f"{venue.rest_path}/exchangeInfo", self._rest(venue.market, _exchange_info))
+        application.router.add_get(ACCOUNT_CONFIG_PATH, self._account_config)
         application.router.add_route("*", "/{path:.*}", _unknown_path)
         return application
 
     def _rest(self, market: Market, content: "_Content") -> _Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
-            server_ms, refusal = self._charge(request, LIGHT_WEIGHT)
-            self._state.journal.record(
-                SeenRequest(
-                    market=market,
-                    method=request.path,
-                    label=None,
-                    at_ms=server_ms,
-                    status=refusal.status if refusal else 200,
-                )
-            )
-            interference = await self._interfere(request, Stage.REST, market)
-            if interference is not None:
-                return interference
-            if refusal is not None:
-                return self._refused(request, refusal, server_ms)
-            # Read after a scripted delay: a slow reply still tells the time at which it leaves.
-            return self._json(request, 200, content(self._state, market))
+            charged = self._charge(request, LIGHT_WEIGHT)
+            return await self._answer(request, market, *charged, lambda: content(self._state, market))
 
         return handle
+
+    async def _account_config(self, request: web.Request) -> web.StreamResponse:
+        server_ms, refusal = self._charge(request, ACCOUNT_WEIGHT)
+        account: Account | None = None
+        if refusal is None:
+            api_key, query = request.headers.get("X-MBX-APIKEY", ""), request.rel_url.raw_query_string
+            try:
+                account = authenticate_query(self._state.keyring, api_key, query, server_ms)
+            except RefusedError as exc:
+                refusal = exc.refusal
+        body = account_config(account) if account else {}
+        label = account.label if account else None
+        return await self._answer(request, Market.USDM, server_ms, refusal, lambda: body, label=label)
+
+    async def _answer(
+        self,
+        request: web.Request,
+        market: Market,
+        server_ms: int,
+        refusal: Refusal | None,
+        content: Callable[[], Mapping[str, object]],
+        *,
+        label: str | None = None,
+    ) -> web.StreamResponse:
+        status = refusal.status if refusal else 200
+        self._state.journal.record(
+            SeenRequest(market=market, method=request.path, label=label, at_ms=server_ms, status=status)
+        )
+        interference = await self._interfere(request, Stage.REST, market, label)
+        if interference is not None:
+            return interference
+        if refusal is not None:
+            return self._refused(request, refusal, server_ms)
+        # Read after a scripted delay: a slow reply still tells the time at which it leaves.
+        return self._json(request, 200, content())
 
     def _websocket(self, market: Market) -> _Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -99,8 +123,10 @@ class Listener:
         finally:
             self.connections.discard(connection)
 
-    async def _interfere(self, request: web.Request, stage: Stage, market: Market) -> web.StreamResponse | None:
-        outcome: Outcome = self._state.faults.outcome(stage, market)
+    async def _interfere(
+        self, request: web.Request, stage: Stage, market: Market, label: str | None = None
+    ) -> web.StreamResponse | None:
+        outcome: Outcome = self._state.faults.outcome(stage, market, label=label, path=request.path)
         await asyncio.sleep(outcome.delay)
         if isinstance(outcome.ending, Reset):
             reset(request.transport)

@@ -51,6 +51,12 @@ class Keyring:
         """Forget all keys of an account."""
         self._issued = {key: entry for key, entry in self._issued.items() if entry[0].label != label}
 
+    def change(self, account: Account) -> None:
+        """Let all keys of an account be of the account as it is now."""
+        for key, (owner, verify) in self._issued.items():
+            if owner.label == account.label:
+                self._issued[key] = account, verify
+
     def find(self, api_key: str) -> tuple[Account, Verify] | None:
         """Return whose key it is and how its signatures are verified."""
         return self._issued.get(api_key)

@@ -27,6 +27,20 @@ def account_result(seed: int, account: Account, market: Market, at_ms: int) -> R
     return _multi_assets(seed, owned, held, at_ms) if account.multi_assets else _single_asset(owned, held)
 
 
+def account_config(account: Account) -> Row:
+    """Return the body of REST's `accountConfig`, which tells the modes of both markets."""
+    return {
+        "feeTier": 0,
+        "canTrade": True,
+        "canDeposit": True,
+        "canWithdraw": True,
+        "dualSidePosition": account.hedge,
+        "updateTime": 0,
+        "multiAssetsMargin": account.multi_assets,
+        "tradeGroupId": -1,
+    }
+
+
 def _single_asset(owned: Iterable[Balance], held: Iterable[Position]) -> Row:
     rows = [_asset(balance, _available(balance)) for balance in owned]
     usdt = next(row for row in rows if row["asset"] == "USDT")

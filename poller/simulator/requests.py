@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import parse_qsl
 
 from poller.simulator.accounts import Account
 from poller.simulator.keys import KEY_CHARACTERS, KEY_LENGTH, Keyring, Verify
@@ -55,6 +56,22 @@ def authenticate(keyring: Keyring, params: Mapping[str, object], server_ms: int)
     signature = _text_parameter(params, "signature")
     _check_time(params, server_ms)
     if not verify(payload(params).encode(), signature):
+        raise refuse(400, -1022, "Signature for this request is not valid.")
+    return account
+
+
+def authenticate_query(keyring: Keyring, api_key: str, query: str, server_ms: int) -> Account:
+    """Return the account that signed a REST request: over its query string as sent, but for the signature.
+
+    Raises:
+        RefusedError: It cannot be told, or the request is not of this moment.
+    """
+    account, verify = _key_owner(keyring, api_key)
+    params = dict(parse_qsl(query, keep_blank_values=True))
+    signature = _text_parameter(params, "signature")
+    _check_time(params, server_ms)
+    signed = "&".join(part for part in query.split("&") if not part.startswith("signature="))
+    if not verify(signed.encode(), signature):
         raise refuse(400, -1022, "Signature for this request is not valid.")
     return account
 

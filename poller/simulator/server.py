@@ -3,6 +3,7 @@
 import ipaddress
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -40,7 +41,7 @@ class SimulatedExchange:
         rules: ConnectionRules | None = None,
         limits: WeightLimits | None = None,
     ) -> None:
-        self._state = State(seed=seed, clock=clock, limits=limits or WeightLimits())
+        self._state = State(seed=seed, clock=clock, limits=limits or WeightLimits(), faults=Faults(seed))
         self._listener = Listener(self._state, rules or ConnectionRules())
         self._accounts: dict[str, Account] = {}
         self._keys: dict[str, IssuedKey] = {}
@@ -137,6 +138,17 @@ class SimulatedExchange:
         self._accounts[label] = account
         self._keys[label] = self._state.keyring.issue(account, key_type)
         return self._keys[label]
+
+    def set_modes(self, label: str, *, multi_assets: bool | None = None, hedge: bool | None = None) -> None:
+        """Switch the modes of an account from now on; None leaves one as it is."""
+        account = self._accounts[label]
+        account = replace(
+            account,
+            multi_assets=account.multi_assets if multi_assets is None else multi_assets,
+            hedge=account.hedge if hedge is None else hedge,
+        )
+        self._accounts[label] = account
+        self._state.keyring.change(account)
 
     def key(self, label: str) -> IssuedKey:
         """Return the key that was issued last for an account."""

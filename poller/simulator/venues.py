@@ -26,5 +26,8 @@ VENUES: Mapping[Market, Venue] = {
 
 HANDSHAKE_WEIGHT = 5
 ACCOUNT_WEIGHT = 5
+"""Of the account methods, and of REST's accountConfig."""
+
+ACCOUNT_CONFIG_PATH = "/fapi/v1/accountConfig"
 LIGHT_WEIGHT = 1
 """Of public REST requests and of requests that name no method."""

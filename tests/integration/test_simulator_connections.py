@@ -265,3 +265,14 @@ async def test_a_market_can_be_hung_up_on_alone(exchange: SimulatedExchange, ses
         close = await usdm.receive()
         assert (close.type, close.data) == (aiohttp.WSMsgType.CLOSE, 1012)
         assert [connection.peer.market for connection in exchange.connections] == [Market.COINM]
+
+
+@with_rules(latency=3600)
+async def test_a_distant_exchange_has_seen_a_request_long_before_its_reply(
+    exchange: SimulatedExchange, socket: Socket
+) -> None:
+    await send(exchange, socket)
+    await exchange.journal.wait_until(lambda journal: journal.request_count[USDM] == 1)
+    await asyncio.gather(exchange.hang_up(), socket.receive())
+
+    assert socket.closed

@@ -57,6 +57,16 @@ def test_faults_are_applied_in_order(faults: tuple[Fault, ...], expected: Outcom
     assert outcome(*faults) == expected
 
 
+def test_a_share_of_what_fits_is_met_and_equal_seeds_meet_the_same() -> None:
+    def met(seed: int) -> list[bool]:
+        scripts = Faults(seed)
+        scripts.next(None, Drop(), times=None, share=0.25)
+        return [scripts.outcome(Stage.REQUEST, Market.USDM, answer=ANSWER).frames == () for _ in range(2000)]
+
+    assert met(1) == met(1) != met(2)
+    assert 400 < sum(met(1)) < 600
+
+
 def test_replaced_replies_stay_envelopes_of_the_request() -> None:
     (error,) = outcome(ErrorReply(status=401, code=-2015, msg="no", has_id=False)).frames
     (banned,) = outcome(ErrorReply(status=418, code=-1003, retry_after_ms=7)).frames
