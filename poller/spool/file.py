@@ -10,12 +10,13 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from poller.errors import ConfigError, PollerError, SpoolFullError
 from poller.observation import Market
 from poller.spool.carve import PAGE_SIZE
 from poller.spool.database import DamagedFileError, Database
+from poller.spool.notes import LONGEST, Note, NoteValue, read_notes, set_notes_aside, write_notes
 from poller.spool.row import Pending, Row, Tick, decode, entry_crc, from_micros, micros, row_from, tick_crc
 from poller.spool.schema import connect
 
@@ -37,6 +38,7 @@ _DISCARD: Final = (
     "DELETE FROM damaged WHERE id IN (SELECT id FROM entries)"
     " OR rowid NOT IN (SELECT min(rowid) FROM damaged GROUP BY id, entry)"
 )  # a row may be whole in one place of a damaged file and not in another
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +85,7 @@ class SpoolFile:
         Raises:
             SpoolFullError: None of them was kept.
         """
-        room = self._make_room()
-        while True:
-            try:
-                return self._insert(records)
-            except SpoolFullError:
-                if not next(room, False):
-                    raise
+        return self._with_room(lambda: self._insert(records))
 
     def oldest(self, limit: int) -> Sequence[Pending]:
         """Return the oldest entries that are not stored, fewer than `limit` when they are large.
@@ -161,9 +157,31 @@ class SpoolFile:
             raise DamagedFileError("a last tick is damaged")
         return {(account, Market(market)): from_micros(time) for account, market, time, _ in rows}
 
-    def take_over(self, rows: Iterable[Row], ticks: Iterable[Tick]) -> None:
-        """Keep rows of another file under their own ids, as not stored; those with a wrong checksum aside."""
+    def remember(self, name: str, value: NoteValue | None) -> None:
+        """Keep a note, in the place of an earlier one of this name; None forgets it.
+
+        Raises:
+            SpoolFullError: It is not kept: not even what is reserved for small changes has room.
+            ValueError: The note is too long.
+        """
+        if len(name.encode()) + len(value or b"") > LONGEST:
+            raise ValueError(f"a note has at most {LONGEST} bytes")
+        known = self._notes()
+        noted_at = max((micros(self._now()), *(note.noted_at + 1 for note in known.values())))
+        self._with_room(lambda: self._write_note(Note(name, noted_at, value)))
+
+    def notes(self) -> Mapping[str, NoteValue]:
+        """Return the notes; a row that cannot be read is set aside in the table `damaged`."""
+        return {note.name: note.value for note in self._notes().values() if note.value is not None}
+
+    def take_over(self, rows: Iterable[Row], ticks: Iterable[Tick], notes: Iterable[Note]) -> None:
+        """Keep rows of another file under their own ids, as not stored; those with a wrong checksum aside.
+
+        Of notes with the same name the newest is kept.
+        """
         found_at = micros(self._now())
+        known, _ = read_notes(self._database)
+        newer = [note for note in notes if note.name not in known or note.noted_at > known[note.name].noted_at]
         with self._database.transaction(most_pages=_MOST_PAGES) as connection:
             for row in rows:
                 columns = (row.appended_at, row.crc, row.entry)
@@ -174,6 +192,8 @@ class SpoolFile:
                     values = (row.id, found_at, _WRONG_CHECKSUM, *columns)
                     connection.execute("INSERT INTO damaged VALUES (?, ?, ?, ?, ?, ?)", values)
             connection.executemany(_NOTE_TICK, [(*tick, tick_crc(*tick)) for tick in ticks])
+            if newer:
+                write_notes(connection, sorted(newer, key=lambda note: note.noted_at))
             connection.execute(_DISCARD)
         self._count()
 
@@ -206,6 +226,15 @@ class SpoolFile:
         growth = max(disk.f_bavail * disk.f_frsize - _DISK_RESERVE, 0) // PAGE_SIZE
         return min(self._append_pages, self._database.number("PRAGMA page_count") + growth)
 
+    def _with_room(self, change: Callable[[], _Result]) -> _Result:
+        room = self._make_room()
+        while True:
+            try:
+                return change()
+            except SpoolFullError:
+                if not next(room, False):
+                    raise
+
     def _make_room(self) -> Iterator[bool]:
         """Try one thing after the other: first the space of the log, which a full disk cannot refuse."""
         self._database.reuse_log()
@@ -237,6 +266,20 @@ class SpoolFile:
         self.depth -= len(reasons)
         self.damaged += len(reasons)
         self._measure()
+
+    def _write_note(self, note: Note) -> None:
+        with self._database.transaction(most_pages=self._pages) as connection:
+            write_notes(connection, [note])
+        self._measure()
+
+    def _notes(self) -> Mapping[str, Note]:
+        notes, damaged = read_notes(self._database)
+        if damaged:
+            with suppress(SpoolFullError):  # they stay, and are passed over again
+                with self._database.transaction(most_pages=self._pages) as connection:
+                    set_notes_aside(connection, damaged, found_at=micros(self._now()))
+                self.damaged += len(damaged)
+        return notes
 
     def _count(self) -> None:
         self.last_id = max(map(self._database.number, ("SELECT max(id) FROM entries", "SELECT max(id) FROM damaged")))

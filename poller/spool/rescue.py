@@ -14,6 +14,7 @@ from poller.observation import Entry, Market, RunStarted
 from poller.spool.carve import Cell, cells, unused_wal_cells, wal_of
 from poller.spool.database import DamagedFileError
 from poller.spool.file import SpoolFile
+from poller.spool.notes import Note, note_from
 from poller.spool.row import Row, Tick, decode, identity_crc, row_from, tick_crc, tick_of
 from poller.spool.schema import VERSION, refuse_foreign
 
@@ -72,8 +73,8 @@ def _rebuild(path: Path, unused: Sequence[Cell], now: Callable[[], datetime]) ->
     with closing(SpoolFile(rescuing, max_size=_UNLIMITED, now=now, recorder=_recorder(path))) as file:
         found = cells(path)
         while batch := list(islice(found, _BATCH_ROWS)):
-            _take_over(file, _rows(batch), _ticks(batch))
-        _take_over(file, _rows(unused), _ticks(unused))
+            _take_over(file, _rows(batch), batch)
+        _take_over(file, _rows(unused), unused)
     if wal_of(rescuing).exists():
         raise SpoolFullError("there is no room to rescue the damaged spool")
     rescuing.rename(_beside(path, ".rescued"))
@@ -84,7 +85,7 @@ def _take_over_unused(file: SpoolFile, unused: Sequence[Cell]) -> Recovery | Non
     """Keep what is newer than the file: after damage in its log, or of a commit that a crash tore."""
     newer = [row for row in _rows(unused) if row.id > file.last_id]
     depth, damaged = file.depth, file.damaged
-    _take_over(file, newer, _ticks(unused))
+    _take_over(file, newer, unused)
     if not newer:
         return None
     return Recovery(moved_to=None, entries=file.depth - depth, damaged=file.damaged - damaged)
@@ -107,9 +108,10 @@ def _put_in_place(path: Path, now: Callable[[], datetime]) -> Path:
     return aside
 
 
-def _take_over(file: SpoolFile, rows: Iterable[Row], ticks: Iterable[Tick] = ()) -> None:
+def _take_over(file: SpoolFile, rows: Iterable[Row], found: Sequence[Cell]) -> None:
+    """Keep the rows, and the ticks and notes in what was found."""
     kept = list(rows)
-    file.take_over(kept, [*ticks, *filter(None, map(tick_of, _entries(kept)))])
+    file.take_over(kept, [*_ticks(found), *filter(None, map(tick_of, _entries(kept)))], _notes(found))
 
 
 def _rows(found: Iterable[Cell]) -> Iterator[Row]:
@@ -125,6 +127,10 @@ def _ticks(found: Iterable[Cell]) -> Iterator[Tick]:
         match columns:
             case [str() as account, str() as market, int() as time, crc] if crc == tick_crc(account, market, time):
                 yield account, Market(market), time
+
+
+def _notes(found: Iterable[Cell]) -> Iterator[Note]:
+    return (note for _, columns in found if (note := note_from(columns)))
 
 
 def _entries(rows: Iterable[Row]) -> Iterator[Entry]:

@@ -15,6 +15,7 @@ from poller.observation import Entry, Market
 from poller.spool.database import DamagedFileError
 from poller.spool.file import STEP_ROWS, Record, SpoolFile
 from poller.spool.lock import Lock
+from poller.spool.notes import NoteValue
 from poller.spool.rescue import Recovery, open_file
 from poller.spool.row import Pending, encode, micros, tick_of
 
@@ -167,6 +168,25 @@ class Spool:
             SpoolFullError: The file cannot be read now.
         """
         return await self._submit(self._use, lambda file: file.last_ticks())
+
+    async def remember(self, name: str, value: NoteValue | None) -> None:
+        """Keep a note, in the place of an earlier one of this name, until it is forgotten with None.
+
+        A spool that is full for entries still has room for notes.
+
+        Raises:
+            SpoolFullError: It was not kept: the disk is full or failing, or the last room of the spool is used up.
+            ValueError: Name and value together have more than 1024 bytes, or the name is not Unicode.
+        """
+        await self._submit(self._use, lambda file: file.remember(name, value))
+
+    async def notes(self) -> Mapping[str, NoteValue]:
+        """Return all notes by their names, without those that cannot be read.
+
+        Raises:
+            SpoolFullError: The file cannot be read now.
+        """
+        return await self._submit(self._use, lambda file: file.notes())
 
     async def close(self) -> None:
         """Finish the calls that were made, write the log back and let another process own the spool."""

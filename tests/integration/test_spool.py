@@ -21,7 +21,9 @@ from poller.observation import (
     Entry,
     Environment,
     Market,
+    ModesMeasured,
     Observation,
+    PositionMode,
     Promise,
     RunStarted,
     RunStopped,
@@ -123,6 +125,7 @@ entries = st.one_of(
         codec=numbers,
         body=st.binary(max_size=10_000),
         instance=texts,
+        position_mode=st.none() | st.sampled_from(PositionMode),
     ),
     st.builds(
         RunStarted,
@@ -136,6 +139,15 @@ entries = st.one_of(
         ).map(tuple),
     ),
     st.builds(RunStopped, instance=texts, stopped_at=times, reason=texts),
+    st.builds(
+        ModesMeasured,
+        environment=st.sampled_from(Environment),
+        account=texts,
+        measured_at=times,
+        asset_mode=st.none() | st.sampled_from(AssetMode),
+        position_mode=st.none() | st.sampled_from(PositionMode),
+        source=st.sampled_from(AssetModeSource),
+    ),
 )
 
 
@@ -195,6 +207,22 @@ def test_the_entries_of_the_first_release_can_be_read() -> None:
     )
     assert RunStopped(instance="i", stopped_at=time, reason="sigterm") == decode(
         bytes.fromhex("95ab72756e5f73746f7070656401a169d6ff6b0187caa77369677465726d")
+    )
+
+
+def test_the_modes_of_their_first_release_can_be_read() -> None:
+    assert ModesMeasured(
+        environment=Environment.LIVE,
+        account="main",
+        measured_at=START + timedelta(seconds=10),
+        asset_mode=AssetMode.MULTI_ASSETS,
+        position_mode=PositionMode.HEDGE,
+        source=AssetModeSource.EXCHANGE,
+    ) == decode(
+        bytes.fromhex(
+            "98ae6d6f6465735f6d6561737572656401a46c697665a46d61696ed6ff6b0187caac6d756c74695f617373657473a56865646765"
+            "a865786368616e6765"
+        )
     )
 
 
