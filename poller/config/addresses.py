@@ -9,6 +9,7 @@ from pydantic_core import MultiHostUrl, Url
 
 EMBEDDED = "embedded"
 
+_OTHER_PROXIES = frozenset({"https", "socks", "socks4", "socks4a", "socks5", "socks5h"})
 _POSTGRES_URL: TypeAdapter[MultiHostUrl] = TypeAdapter(
     Annotated[MultiHostUrl, UrlConstraints(allowed_schemes=["postgresql"])]
 )
@@ -79,8 +80,26 @@ def _database(secret: SecretStr) -> SecretStr:
     raise ValueError("must be `embedded`, or begin with postgresql://")
 
 
+def _proxy_url(secret: SecretStr) -> SecretStr:
+    rule = "must be http://[user:password@]host:port and nothing else, user and password URL-encoded"
+    text = secret.get_secret_value().removesuffix("/")
+    if text.partition("://")[0].lower() in _OTHER_PROXIES:
+        raise ValueError("must be http://: only an HTTP proxy will do, and all that goes through it is encrypted")
+    if not text.startswith("http://") or not _is_one_word(text):
+        raise ValueError(rule)
+    try:
+        url, parts = Url(text), urlsplit(text)
+        whole = bool(url.host and parts.port) and not (parts.path or parts.query or parts.fragment)
+    except ValueError:
+        raise ValueError(rule) from None
+    user, at, _ = parts.netloc.rpartition("@")
+    if not whole or text[-1] in "?#" or "@" in user or (at and not (parts.username and parts.password)):
+        raise ValueError(rule)
+    return SecretStr(text)
+
+
 def passwords(url: str) -> tuple[str, ...]:
-    """Return the passwords in a valid `postgresql://` URL, as they are written and as they are meant."""
+    """Return the passwords in a valid `postgresql://` or `http://` URL, as they are written and as they are meant."""
     parts = urlsplit(url)
     hidden = [value for name, value in parse_qsl(parts.query) if name in {"password", "sslpassword"}]
     user, separator, _ = parts.netloc.rpartition("@")
@@ -88,6 +107,7 @@ def passwords(url: str) -> tuple[str, ...]:
     return tuple(password for password in (written, unquote(written), *hidden) if password)
 
 
+ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy_url)]
 WsUrl = Annotated[str, AfterValidator(_ws_url)]
 RestUrl = Annotated[str, AfterValidator(_rest_url)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database)]

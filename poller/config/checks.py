@@ -2,14 +2,24 @@
 
 from poller.config.problems import Location, Problems
 from poller.config.settings import Account, Settings
+from poller.config.weights import Load, Plan, shortage
 from poller.observation import Environment, Market
 
-_CREDENTIALS = ("api_key", "api_secret", "private_key_file", "private_key_passphrase")
+_KEYS = ("api_key", "api_key_file")
+_SECRETS = ("api_secret", "api_secret_file", "private_key_file")
+_CREDENTIALS = (*_KEYS, *_SECRETS, "private_key_passphrase")
+
+
+def plan(settings: Settings) -> Plan:
+    """Return what the accounts need of the IP's weight."""
+    loads = [Load(frozenset(account.markets), account.interval_seconds) for account in settings.accounts]
+    return Plan(loads=loads, share=settings.exchange.weight_share)
 
 
 def check(settings: Settings, problems: Problems) -> None:
     """Report every broken rule."""
     _check_addresses(settings, problems)
+    _check_proxy(settings, problems)
     _check_migration_url(settings, problems)
     accounts = {
         index: account for index, account in enumerate(settings.accounts) if not problems.lost(("accounts", index))
@@ -20,6 +30,7 @@ def check(settings: Settings, problems: Problems) -> None:
     _check_shared_keys(accounts, problems)
     for index, account in accounts.items():
         _check_account(account, ("accounts", index), settings, problems)
+    _check_weight(settings, problems)
 
 
 def _check_addresses(settings: Settings, problems: Problems) -> None:
@@ -34,6 +45,18 @@ def _check_addresses(settings: Settings, problems: Problems) -> None:
             if url is None:
                 at = ("exchange", "markets", market.value, name)
                 problems.add(at, "is missing: a simulated exchange elsewhere needs all addresses of both markets")
+
+
+def _check_proxy(settings: Settings, problems: Problems) -> None:
+    if settings.exchange.proxy is None:
+        return
+    if settings.simulates and not _environment_unknown(problems):
+        problems.add(("exchange", "proxy"), "must be absent: the simulator that runs with the daemon needs no way out")
+    for market, addresses in settings.addresses.items():
+        for name, encrypted, url in (("ws_url", "wss", addresses.ws_url), ("rest_url", "https", addresses.rest_url)):
+            if url is not None and not url.startswith(f"{encrypted}://"):
+                at = ("exchange", "markets", market.value, name)
+                problems.add(at, f"must be {encrypted}:// with exchange.proxy: it leads to encrypted addresses alone")
 
 
 def _check_migration_url(settings: Settings, problems: Problems) -> None:
@@ -55,13 +78,14 @@ def _check_names(accounts: dict[int, Account], problems: Problems) -> None:
 def _check_shared_keys(accounts: dict[int, Account], problems: Problems) -> None:
     first: dict[tuple[str, Market], int] = {}
     for index, account in accounts.items():
-        if account.api_key is None or problems.damaged(("accounts", index, "markets")):
+        if account.key is None or problems.damaged(("accounts", index, "markets")):
             continue
-        key = account.api_key.get_secret_value()
+        key = account.key.get_secret_value()
         owners = {market: first.setdefault((key, market), index) for market in dict.fromkeys(account.markets)}
         shared = [f"accounts[{owner}] for {market}" for market, owner in owners.items() if owner != index]
         if shared:
-            problems.add(("accounts", index, "api_key"), f"is the key of {' and '.join(shared)} too")
+            name = "api_key" if account.api_key else "api_key_file"
+            problems.add(("accounts", index, name), f"is the key of {' and '.join(shared)} too")
 
 
 def _check_account(account: Account, at: Location, settings: Settings, problems: Problems) -> None:
@@ -82,12 +106,14 @@ def _check_account(account: Account, at: Location, settings: Settings, problems:
 
 
 def _check_credentials(account: Account, at: Location, given: set[str], problems: Problems) -> None:
-    if "api_key" not in given:
+    keys, secrets = ([name for name in names if name in given] for names in (_KEYS, _SECRETS))
+    if not keys:
         problems.add((*at, "api_key"), "is missing: every account needs one unless the exchange is simulated")
-    if given.isdisjoint({"api_secret", "private_key_file"}):
-        problems.add(at, "needs api_secret, or private_key_file for an RSA or Ed25519 key")
-    if given >= {"api_secret", "private_key_file"}:
-        problems.add(at, "has both api_secret and private_key_file: one of them belongs to the API key")
+    if not secrets:
+        problems.add(at, "needs api_secret or api_secret_file, or private_key_file for an RSA or Ed25519 key")
+    for names in (keys, secrets):
+        if len(names) > 1:
+            problems.add(at, f"has {' and '.join(names)}: only one of them can be right")
     if "private_key_passphrase" in given and "private_key_file" not in given:
         problems.add((*at, "private_key_passphrase"), "has no private_key_file to open")
     elif account.private_key_file and not problems.lost((*at, "private_key_passphrase")):
@@ -95,6 +121,14 @@ def _check_credentials(account: Account, at: Location, given: set[str], problems
             account.private_key_file.signer(account.private_key_passphrase)
         except ValueError as error:
             problems.add((*at, "private_key_file"), str(error))
+
+
+def _check_weight(settings: Settings, problems: Problems) -> None:
+    if not settings.accounts or problems.damaged(("accounts",)) or problems.lost(("exchange", "weight_share")):
+        return
+    planned = plan(settings)
+    if not planned.fits:
+        problems.add(("accounts",), shortage(planned))
 
 
 def _environment_unknown(problems: Problems) -> bool:

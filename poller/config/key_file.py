@@ -1,4 +1,4 @@
-"""Private key files: read once, and refused, as ssh does, when others could have read or changed them."""
+"""Files with secrets: read once, and refused, as ssh does, when others could have read or changed them."""
 
 import os
 import stat
@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import SecretBytes, SecretStr
 
 from poller.config.places import current, key_path
+from poller.config.quantities import exchange_key
 from poller.exchange.signing import Signer, private_key_signer
 
 _LONGEST = 64 * 1024
@@ -38,6 +39,30 @@ def read_key_file(text: object) -> PrivateKeyFile:
     Raises:
         ValueError: It cannot be read, is no private key, or is not the user's alone.
     """
+    path, pem = _read_guarded(text)
+    if fault := _content_fault(pem):
+        raise ValueError(fault)
+    return PrivateKeyFile(path=path, pem=SecretBytes(pem))
+
+
+def read_word_file(text: object) -> str:
+    """Return the API key or secret in the file that `text` names: one word, which may end with a line end.
+
+    Raises:
+        ValueError: It cannot be read, holds anything else, or is not the user's alone.
+    """
+    _, content = _read_guarded(text)
+    if len(content) > _LONGEST:
+        raise ValueError("the file's content is longer than 64 KiB")
+    word = content.removesuffix(b"\n").removesuffix(b"\r").decode("ascii", errors="replace")
+    try:
+        return exchange_key(SecretStr(word)).get_secret_value()
+    except ValueError as error:
+        raise ValueError(f"the file's content {error}") from None
+
+
+def _read_guarded(text: object) -> tuple[Path, bytes]:
+    """Return where the file is and what is in it, of a file that is too long one byte too much."""
     path = key_path(text)
     try:
         # Opened without blocking, since a pipe would wait for its writer.
@@ -45,12 +70,12 @@ def read_key_file(text: object) -> PrivateKeyFile:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise ValueError("is not a file")
-            pem = file.read(_LONGEST + 1)
+            content = file.read(_LONGEST + 1)
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from error
-    if fault := _guard_fault(path, status) or _content_fault(pem):
+    if fault := _guard_fault(path, status):
         raise ValueError(fault)
-    return PrivateKeyFile(path=path, pem=SecretBytes(pem))
+    return path, content
 
 
 def _guard_fault(path: Path, status: os.stat_result) -> str | None:

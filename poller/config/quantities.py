@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, ByteSize, PlainValidator, 
 _DURATION = re.compile(r"([0-9]{1,9})([smhd])")
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _SIZE = re.compile(r"[0-9]{1,9} ?(?:[KMGT]i?)?B", re.ASCII | re.IGNORECASE)
+_SHARE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MINUTE = 60
 _DAY = 86_400
@@ -49,6 +50,16 @@ def _spool_size(size: ByteSize) -> ByteSize:
     return size
 
 
+def _share(text: object) -> float:
+    match = _SHARE.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError("must be a decimal number, such as 0.5")
+    share = float(match[0])
+    if not 0 < share <= 1:
+        raise ValueError("must be above 0 and at most 1: it is our part of the weight that one IP has")
+    return share
+
+
 def _name(text: str) -> str:
     if not _NAME.fullmatch(text):
         raise ValueError(
@@ -58,7 +69,12 @@ def _name(text: str) -> str:
     return text
 
 
-def _exchange_key(secret: SecretStr) -> SecretStr:
+def exchange_key(secret: SecretStr) -> SecretStr:
+    """Return an API key or secret as it is.
+
+    Raises:
+        ValueError: It is none.
+    """
     text = secret.get_secret_value()
     if "PRIVATE KEY" in text:
         raise ValueError("is a private key: name its file in private_key_file instead")
@@ -73,9 +89,18 @@ def _passphrase(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _flag(text: object) -> bool:
+    # What else YAML 1.1 takes for true (yes, on, 1) is a mistake more often than it is meant.
+    if text not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text == "true"
+
+
 Interval = Annotated[int, PlainValidator(_interval_seconds)]
 Keep = Annotated[int, PlainValidator(_keep_seconds)]
+Share = Annotated[float, PlainValidator(_share)]
 SpoolSize = Annotated[ByteSize, BeforeValidator(_size_text), AfterValidator(_spool_size)]
 Name = Annotated[str, AfterValidator(_name)]
-ExchangeKey = Annotated[SecretStr, AfterValidator(_exchange_key)]
+ExchangeKey = Annotated[SecretStr, AfterValidator(exchange_key)]
+Flag = Annotated[bool, PlainValidator(_flag)]
 Passphrase = Annotated[SecretStr, AfterValidator(_passphrase)]

@@ -4,15 +4,17 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, PlainValidator, PrivateAttr, SecretStr
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, PlainValidator, PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from poller.config.addresses import EMBEDDED, DatabaseUrl, PostgresqlUrl, RestUrl, WsUrl, passwords
-from poller.config.key_file import PrivateKeyFile, read_key_file
+from poller.config.addresses import EMBEDDED, DatabaseUrl, PostgresqlUrl, ProxyUrl, RestUrl, WsUrl, passwords
+from poller.config.key_file import PrivateKeyFile, read_key_file, read_word_file
 from poller.config.places import data_path
-from poller.config.quantities import ExchangeKey, Interval, Keep, Name, Passphrase, SpoolSize
+from poller.config.quantities import ExchangeKey, Flag, Interval, Keep, Name, Passphrase, Share, SpoolSize
 from poller.exchange.signing import Credentials, hmac_signer
 from poller.observation import AssetMode, Environment, Market
+
+WordFile = Annotated[SecretStr, BeforeValidator(read_word_file)]
 
 _tree: ContextVar[dict[str, Any]] = ContextVar("tree")
 
@@ -41,6 +43,8 @@ class Exchange(Section):
     """Which exchange is polled."""
 
     environment: Environment
+    weight_share: Share = 0.5
+    proxy: ProxyUrl | None = None
     markets: Markets = Markets()
 
 
@@ -51,10 +55,18 @@ class Account(Section):
     markets: tuple[Market, ...] = tuple(Market)
     interval_seconds: Interval = Field(default=10, alias="interval")
     api_key: ExchangeKey | None = None
+    api_key_file: WordFile | None = None
     api_secret: ExchangeKey | None = None
+    api_secret_file: WordFile | None = None
     private_key_file: Annotated[PrivateKeyFile, PlainValidator(read_key_file)] | None = None
     private_key_passphrase: Passphrase | None = None
+    key_is_read_only: Flag = False
     asset_mode: AssetMode | None = None
+
+    @property
+    def key(self) -> SecretStr | None:
+        """The API key, wherever it came from."""
+        return self.api_key or self.api_key_file
 
     def credentials(self) -> Credentials | None:
         """Return what signs this account's requests; None when the simulator that runs with the daemon makes it.
@@ -62,17 +74,18 @@ class Account(Section):
         Raises:
             ValueError: There is nothing to sign with, which loading has ruled out.
         """
-        if self.api_key is None:
+        if self.key is None:
             return None
         if self.private_key_file:
             signer = self.private_key_file.signer(self.private_key_passphrase)
         else:
-            signer = hmac_signer(self.api_secret.get_secret_value() if self.api_secret else "")
-        return Credentials(self.api_key.get_secret_value(), signer)
+            secret = self.api_secret or self.api_secret_file
+            signer = hmac_signer(secret.get_secret_value() if secret else "")
+        return Credentials(self.key.get_secret_value(), signer)
 
     def secrets(self) -> tuple[str, ...]:
         """Return all that must never be printed."""
-        texts = (self.api_key, self.api_secret, self.private_key_passphrase)
+        texts = (self.key, self.api_secret, self.api_secret_file, self.private_key_passphrase)
         pem = self.private_key_file.pem.get_secret_value().decode(errors="replace") if self.private_key_file else ""
         return (*(text.get_secret_value() for text in texts if text), *([pem] if pem else []))
 
@@ -168,13 +181,18 @@ class Settings(BaseSettings):
         return self.database.migration_url.get_secret_value() if self.database.migration_url else self.database_url
 
     @property
+    def proxy(self) -> str | None:
+        """The HTTP proxy that leads to the exchange, as `http://[user:password@]host:port`; None goes straight."""
+        return self.exchange.proxy.get_secret_value() if self.exchange.proxy else None
+
+    @property
     def embedded_directory(self) -> Path:
         """Where the embedded database keeps its data, absolute."""
         return self._embedded_directory
 
     def secrets(self) -> tuple[str, ...]:
         """Return all that must never be printed: keys, secrets, private keys and passwords."""
-        urls = filter(None, (self.database_url, self.migration_url))
+        urls = filter(None, (self.database_url, self.migration_url, self.proxy))
         accounts = (secret for account in self.accounts for secret in account.secrets())
         return tuple(dict.fromkeys((*accounts, *(password for url in urls for password in passwords(url)))))
 

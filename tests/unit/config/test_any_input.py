@@ -13,10 +13,13 @@ from poller.errors import ConfigError
 DEFAULT = (Path(__file__).parents[3] / "config.yaml").read_text()
 SECRET = "Zq8wRx3tT-this-is-nobodys-business"
 FORMS = ["{}", "${{{}", "!{}", "!{}!x", "%{}", "[{}]", "{{a: {}}}", "{} ", '"{}', "postgresql://u:{}", "a: {}: b"]
+FORMS.append("http://u:{}@h")
 PATHS = """
-exchange exchange.environment exchange.markets exchange.markets.usdm.ws_url exchange.markets.usdm.rest_url
+exchange exchange.environment exchange.weight_share exchange.markets exchange.markets.usdm.ws_url
+exchange.markets.usdm.rest_url
 accounts accounts.- accounts.-.name accounts.-.markets accounts.-.markets.- accounts.-.interval accounts.-.asset_mode
-accounts.-.api_key accounts.-.api_secret accounts.-.private_key_file accounts.-.private_key_passphrase
+accounts.-.api_key accounts.-.api_secret accounts.-.api_key_file accounts.-.api_secret_file accounts.-.key_is_read_only
+exchange.proxy accounts.-.private_key_file accounts.-.private_key_passphrase
 database database.url database.migration_url spool.path spool.max_size spool.keep log.format log.level
 """
 anything = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -26,8 +29,9 @@ FRAGMENTS = r"""
 exchange accounts markets usdm ws_url database url spool path postgresql:// ws://[
 """
 NAMES = """
-exchange environment markets usdm coinm ws_url rest_url accounts name interval api_key api_secret private_key_file
-private_key_passphrase asset_mode database url migration_url spool path max_size keep log format level _env_file self
+exchange environment weight_share markets usdm coinm ws_url rest_url proxy accounts name interval api_key api_secret
+api_key_file api_secret_file key_is_read_only private_key_file private_key_passphrase asset_mode database url
+migration_url spool path max_size keep log format level _env_file self
 """
 WORDS = "live simulated usdm 10s 1GiB embedded postgresql:// wss:// ${A} ~x"
 BREAKS = [" ", ": ", "- ", "\n", "\n  ", "\n---\n", "%YAML 1.9\n---\n", "\t", "\x85"]

@@ -15,10 +15,15 @@ from cryptography.hazmat.primitives.serialization import (
 from poller.config import load
 from poller.config.key_file import access_fault
 from poller.errors import ConfigError
+from poller.exchange.signing import hmac_signer
 
 CONFIG = """
 exchange: {environment: live}
 accounts: [{name: main, api_key: "${KEY}", private_key_file: key.pem}]
+"""
+WORDS = """
+exchange: {environment: live}
+accounts: [{name: main, api_key_file: key.txt, api_secret_file: secret.txt}]
 """
 WITH_PASSPHRASE = CONFIG.replace("key.pem", 'key.pem, private_key_passphrase: "${PASSPHRASE}"')
 ENVIRON = {"KEY": "the-public-part", "PASSPHRASE": "open sesame"}
@@ -136,3 +141,58 @@ def test_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
     path = config(tmp_path, key=pem(), text=CONFIG.replace("key.pem", "key.pem/inside"))
 
     assert problem_of(path) == "accounts[0].private_key_file: cannot be read: Not a directory"
+
+
+def words(tmp_path: Path, *, key: bytes = b"the-public-part\n", secret: bytes = b"s3cr3t", mode: int = 0o600) -> Path:
+    for name, content in {"key.txt": key, "secret.txt": secret}.items():
+        (tmp_path / name).write_bytes(content)
+        (tmp_path / name).chmod(mode)
+    (tmp_path / "config.yaml").write_text(WORDS)
+    return tmp_path / "config.yaml"
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
+def test_an_hmac_key_may_come_from_files(tmp_path: Path, end: bytes) -> None:
+    settings = load(words(tmp_path, key=b"the-public-part" + end, secret=b"s3cr3t" + end), {})
+
+    credentials = settings.accounts[0].credentials()
+    assert credentials is not None
+    assert (credentials.api_key, credentials.kind) == ("the-public-part", "HMAC")
+    assert credentials.signer(b"x") == hmac_signer("s3cr3t")(b"x")
+    assert settings.secrets() == ("the-public-part", "s3cr3t")
+    assert "s3cr3t" not in f"{settings!r} {settings.model_dump_json()}"
+    assert [warning for warning in settings.warnings() if warning.startswith("accounts")] == []
+
+
+def test_files_of_an_hmac_key_are_guarded_like_private_keys(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(words(tmp_path, mode=0o640), {})
+
+    assert caught.value.problems == (
+        "accounts[0].api_key_file: is open to others (mode 0640): chmod 600 it",
+        "accounts[0].api_secret_file: is open to others (mode 0640): chmod 600 it",
+    )
+    assert load(words(tmp_path, mode=0o440), {"CREDENTIALS_DIRECTORY": str(tmp_path)}).accounts[0].credentials()
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        *((text, "must be one word of ASCII characters") for text in (b"", b"\n", b"a b", b"a\n\n", b"a\nb", b"\xff")),
+        (b"#" * 70_000 + b"\n", "is longer than 64 KiB"),
+        (pem(), "is a private key: name its file in private_key_file instead"),
+    ],
+)
+def test_a_file_of_an_hmac_key_holds_one_word(tmp_path: Path, content: bytes, what: str) -> None:
+    problem = problem_of(words(tmp_path, secret=content))
+
+    assert problem.startswith("accounts[0].api_secret_file: the file's content ")
+    assert what in problem
+
+
+def test_two_accounts_do_not_share_a_key_from_a_file(tmp_path: Path) -> None:
+    path = words(tmp_path)
+    again = "}, {name: other, api_key: the-public-part, api_secret: other}]"
+    path.write_text(WORDS.replace("}]", again))
+
+    assert problem_of(path) == "accounts[1].api_key: is the key of accounts[0] for usdm and accounts[0] for coinm too"

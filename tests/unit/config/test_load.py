@@ -46,6 +46,7 @@ def test_the_default_file_says_what_is_the_default_anyway(tmp_path: Path) -> Non
     told, untold = load(DEFAULT, {}), load(written(tmp_path, SIMULATED), {})
 
     assert told.accounts == untold.accounts
+    assert told.exchange == untold.exchange
     assert told.database == untold.database
     assert told.log == untold.log
     assert (told.spool.max_size_bytes, told.spool.keep_seconds) == (2**30, 86_400)
@@ -250,3 +251,64 @@ def test_settings_show_no_secret_and_cannot_be_changed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="frozen"):
         settings.accounts = ()
     assert isinstance(settings, Settings)
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://proxy.example:3128",
+        "http://proxy.example:80",
+        "http://127.0.0.1:3128",
+        "http://[::1]:3128",
+        "http://us%40er:p%2Fw:x@proxy.example:3128",
+    ],
+)
+def test_a_proxy_is_taken_as_it_is_written(tmp_path: Path, proxy: str) -> None:
+    text = LIVE.replace("environment: live", 'environment: live, proxy: "${PROXY}"')
+    path = written(tmp_path, text)
+
+    assert load(path, KEYS | {"PROXY": proxy}).proxy == proxy
+    assert load(path, KEYS | {"PROXY": f"{proxy}/"}).proxy == proxy
+    assert load(path, KEYS | {"PROXY": proxy}).warnings() == load(written(tmp_path, LIVE), KEYS).warnings()
+
+
+@pytest.mark.parametrize(
+    ("proxy", "what"),
+    [
+        *((f"{scheme}://h:1", "only an HTTP proxy will do") for scheme in ("https", "socks5h", "SOCKS")),
+        *(
+            (text, "must be http://[user:password@]host:port and nothing else")
+            for text in (
+                "proxy.example:3128", "http://proxy.example", "http://proxy.example:0", "http://proxy.example:65536",
+                "http://:3128", "http:///proxy", "http://h:1/path", "http://h:1//", "http://h:1?", "http://h:1#", "http://h:1/?a",
+                "http://user@h:1", "http://user:@h:1", "http://:word@h:1", "http://a@b:c@h:1", "http://u:p w@h:1", "ftp://h:1",
+                "http://u:pass/word@h:1", "HTTP://h:1", "http://hö:1", "http://h\\:1",
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_anything_else_is_no_proxy(tmp_path: Path, proxy: str, what: str) -> None:
+    path = written(tmp_path, LIVE.replace("environment: live", 'environment: live, proxy: "${PROXY}"'))
+
+    (problem,) = problems_of(path, KEYS | {"PROXY": proxy})
+
+    assert problem.startswith("exchange.proxy: ")
+    assert what in problem
+
+
+def test_the_password_of_the_proxy_is_a_secret_and_belongs_into_the_environment(tmp_path: Path) -> None:
+    text = LIVE.replace("environment: live", "environment: live, proxy: 'http://desk:pa%2Fss@proxy.example:3128'")
+
+    settings = load(written(tmp_path, text), KEYS)
+
+    assert settings.secrets()[-2:] == ("pa%2Fss", "pa/ss")
+    assert "pa%2Fss" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+    assert "exchange.proxy" in [warning.partition(":")[0] for warning in settings.warnings()]
+
+
+@pytest.mark.parametrize(("word", "known"), [("true", True), ("false", False), ("null", False)])
+def test_a_key_is_read_only_when_its_owner_says_so(tmp_path: Path, word: str, *, known: bool) -> None:
+    text = LIVE.replace("name: main", f"name: main, key_is_read_only: {word}")
+
+    assert load(written(tmp_path, text), KEYS).accounts[0].key_is_read_only is known
+    assert load(written(tmp_path, LIVE), KEYS).accounts[0].key_is_read_only is False
