@@ -4,11 +4,13 @@ PollerError
 ├── ConfigError                  exit before anything is connected (exit code 2)
 ├── TransientError               the same thing may succeed later: wait, retry or lose this poll
 │   ├── NotConnectedError        nothing was sent: there is no socket
-│   │   └── HandshakeError       the exchange did not open one (defined with the connection, with its HTTP status)
+│   │   └── HandshakeError       the exchange did not open one (in `exchange.failures`, with its HTTP status)
 │   ├── ConnectionLostError      sent, but the socket ended before the reply came
 │   │   └── OversizedFrameError  the socket ended because a frame was above the limit
 │   ├── RequestTimeoutError      sent, but no reply came before the deadline
 │   ├── ClockUnavailableError    the exchange did not tell its time
+│   ├── RestUnavailableError     no usable answer came over REST
+│   ├── RestRefusedError         the exchange refused a request over REST; it tells what a verdict needs
 │   ├── SpoolFullError           the spool takes no more: nothing acknowledged is dropped for a new poll
 │   └── StoreUnavailableError    the database cannot take it now (connection, rights, resources, schema)
 └── PermanentError               the same thing can never succeed
@@ -59,6 +61,39 @@ class RequestTimeoutError(TransientError):
 
 class ClockUnavailableError(TransientError):
     """The exchange did not tell its time."""
+
+
+class RestUnavailableError(TransientError):
+    """No usable answer came over REST."""
+
+
+class RestRefusedError(TransientError):
+    """The exchange refused a request over REST.
+
+    Attributes:
+        status: Of HTTP.
+        code: The exchange's error code, such as -1003; None when it gave none.
+        msg: The exchange's words as they came. They may hold the IP address of this host: never log or store them.
+        retry_after_seconds: How long the exchange asks to be left alone.
+        used_weight: What the IP has used up in this minute, as the exchange counts it.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        status: int,
+        code: int | None = None,
+        msg: str = "",
+        retry_after_seconds: int | None = None,
+        used_weight: int | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.code = code
+        self.msg = msg
+        self.retry_after_seconds = retry_after_seconds
+        self.used_weight = used_weight
 
 
 class SpoolFullError(TransientError):

@@ -1,4 +1,4 @@
-"""What one tick of one (account, market) produced, and the run that promised the tick.
+"""What one tick of one (account, market) produced, the run that promised the tick, and the modes it was read under.
 
 These are the messages that the spool keeps: self-contained and versioned, so that they can be stored even if the
 configuration has changed since, or by a newer release. They know neither the wire format nor the tables.
@@ -50,10 +50,18 @@ class AssetMode(StrEnum):
     MULTI_ASSETS = "multi_assets"
 
 
+class PositionMode(StrEnum):
+    """Whether a symbol has one position, or a long and a short one."""
+
+    ONE_WAY = "one_way"
+    HEDGE = "hedge"
+
+
 class AssetModeSource(StrEnum):
-    """Where an `AssetMode` is known from."""
+    """Where an `AssetMode` is known from: told by whom configures us, by the exchange, or by the reply's own totals."""
 
     CONFIG = "config"
+    EXCHANGE = "exchange"
     PAYLOAD = "payload"
 
 
@@ -77,6 +85,7 @@ class Observation(Struct, frozen=True, kw_only=True, array_like=True, tag="obser
         codec: How `body` is compressed, see `poller.codec`.
         body: The reply as received, the envelope included.
         instance: The run that polled.
+        position_mode: As the exchange told it last; None when it did not.
     """
 
     version: int = 1
@@ -100,6 +109,7 @@ class Observation(Struct, frozen=True, kw_only=True, array_like=True, tag="obser
     codec: int = 0
     body: bytes = b""
     instance: str
+    position_mode: PositionMode | None = None
 
 
 class Promise(Struct, frozen=True, kw_only=True, array_like=True):
@@ -136,6 +146,25 @@ class RunStopped(Struct, frozen=True, kw_only=True, array_like=True, tag="run_st
     reason: str
 
 
+class ModesMeasured(Struct, frozen=True, kw_only=True, array_like=True, tag="modes_measured"):
+    """The exchange told an account's modes: what they were cannot be asked for later, so it travels through the spool.
+
+    Attributes:
+        measured_at: When it told them, in exchange time; by a clock that was measured, since a time ahead would outlast
+            all that is told until then.
+        asset_mode: Of USDⓈ-M, the only market that has one; None when it was not told.
+        position_mode: Of both markets, which share it; None when it was not told.
+    """
+
+    version: int = 1
+    environment: Environment
+    account: str
+    measured_at: datetime
+    asset_mode: AssetMode | None
+    position_mode: PositionMode | None
+    source: AssetModeSource = AssetModeSource.EXCHANGE
+
+
 MAX_MESSAGE: Final = 500
 """Characters of an error message that are kept."""
 
@@ -146,5 +175,5 @@ def printable(text: str) -> str:
     return line if len(line) <= MAX_MESSAGE else f"{line[: MAX_MESSAGE - 1]}…"
 
 
-Entry = Observation | RunStarted | RunStopped
+Entry = Observation | RunStarted | RunStopped | ModesMeasured
 """What the spool keeps and the writer stores, in the order in which it happened."""

@@ -1,7 +1,8 @@
-"""What is stored of one poll, in the words of the tables; `storage` turns each record into a row.
+"""What is stored, in the words of the tables; `storage` turns each record into a row.
 
-Every record's fields are columns of the table of its name, without the key (time, account, market), which is the
-poll's. Amounts are exact; `None` is unknown or not given, never zero. `extra` is a JSON text.
+Every record's fields are columns of the table of its name, without what all rows of one call share: of a poll its key
+(time, account, market), of a list of contracts its environment and market. Amounts are exact; `None` is unknown or not
+given, never zero. `extra` is a JSON text.
 """
 
 from dataclasses import dataclass
@@ -131,6 +132,22 @@ class RejectedPayload:
     body: bytes | None
     body_bytes: int | None
     body_sha256: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """What a symbol of one market is, in table `contracts`.
+
+    Attributes:
+        contract_size: What one contract is worth in units of `quote_asset`; None for USDⓈ-M, which has no contracts.
+    """
+
+    symbol: str
+    base_asset: str
+    quote_asset: str
+    margin_asset: str
+    contract_size: Decimal | None
+    contract_type: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -16,8 +17,7 @@ from poller.errors import (
     UnstorableError,
 )
 from poller.normalize import Normalized, normalize, reject
-from poller.observation import Entry, Observation, RunStarted, RunStopped, Status
-from poller.records import Snapshot
+from poller.observation import Entry, ModesMeasured, Observation, RunStarted, RunStopped, Status
 from poller.spool import Pending, Spool
 from poller.storage.store import Saved, Store
 
@@ -31,16 +31,21 @@ _MAX_BACKOFF_SECONDS: Final = 15.0
 
 _log = structlog.stdlib.get_logger()
 
+Listener = Callable[[Normalized], None]
+
 
 class Writer:
     """Stores what the spool holds, for ever.
 
-    A fault of one entry's data ends that entry as `malformed`; a fault of the database is retried without an end.
+    A fault of one entry's data ends that entry as `malformed`; a fault of the database is retried without an end. The
+    listeners are told each poll that was new to the database, with what is to be said of its reply; a fault of theirs
+    costs no more than a line in the log.
     """
 
-    def __init__(self, *, spool: Spool, store: Store) -> None:
+    def __init__(self, *, spool: Spool, store: Store, listeners: Sequence[Listener] = ()) -> None:
         self._spool = spool
         self._store = store
+        self._listeners = listeners
         self._work = asyncio.Event()
         self._drift_seen: set[str] = set()
         self._partitions_due = float("-inf")
@@ -109,6 +114,8 @@ class Writer:
                     await self._store.save_run_started(entry)
                 case RunStopped():
                     await self._store.save_run_stopped(entry)
+                case ModesMeasured():
+                    await self._store.save_modes(entry)
                 case Observation():
                     await self._save_observation(entry)
         except (UnstorableError, EnvironmentMismatchError) as exc:
@@ -117,18 +124,27 @@ class Writer:
 
     async def _save_observation(self, observation: Observation) -> None:
         understood = understand(observation)
-        snapshot = understood.snapshot
         try:
-            saved = await self._store.save(snapshot)
+            saved = await self._store.save(understood.snapshot)
         except (UnstorableError, EnvironmentMismatchError) as exc:
-            snapshot = reject(observation, str(exc))
-            saved = await self._store.save(snapshot)
-        self._report(snapshot, saved, understood.drift)
+            understood = replace(understood, snapshot=reject(observation, str(exc)))
+            saved = await self._store.save(understood.snapshot)
+        self._report(understood, saved)
+        if saved is not Saved.EXISTING:
+            self._tell(understood)
 
-    def _report(self, snapshot: Snapshot, saved: Saved, drift: Sequence[str]) -> None:
-        poll = snapshot.poll
+    def _tell(self, understood: Normalized) -> None:
+        poll = understood.snapshot.poll
+        for listener in self._listeners:
+            try:
+                listener(understood)
+            except Exception:  # noqa: BLE001 - a listener's fault must not keep what was stored from being marked so
+                _log.exception("listener failed", account=poll.account, market=poll.market.value)
+
+    def _report(self, understood: Normalized, saved: Saved) -> None:
+        snapshot, poll = understood.snapshot, understood.snapshot.poll
         log = _log.bind(account=poll.account, market=poll.market.value)
-        for place in drift:
+        for place in understood.drift:
             if place not in self._drift_seen:
                 self._drift_seen.add(place)
                 log.warning("reply drifted from its documents", place=place)

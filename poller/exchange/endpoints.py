@@ -17,6 +17,21 @@ HANDSHAKE_WEIGHT = 5
 TIME_WEIGHT = 1
 """What one REST request for the exchange's time costs."""
 
+ACCOUNT_CONFIG_WEIGHT = 5
+"""What one REST request for an account's modes costs."""
+
+EXCHANGE_INFO_WEIGHT = 1
+"""What one REST request for the contracts of a market costs."""
+
+ACCOUNT_CONFIG_PATH = "/fapi/v1/accountConfig"
+"""Where REST tells an account's modes. USDⓈ-M alone: COIN-M has no asset mode, and shares the position mode."""
+
+EXCHANGE_INFO_PATHS: Mapping[Market, str] = {
+    Market.USDM: "/fapi/v1/exchangeInfo",
+    Market.COINM: "/dapi/v1/exchangeInfo",
+}
+"""Where REST tells the contracts of a market."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
@@ -75,6 +90,11 @@ _ADDRESSES = {
         rest_url="https://demo-dapi.binance.com",
     ),
 }
+
+
+def account_weight(market: Market) -> int:
+    """Return what one poll of an account costs on this market."""
+    return _ACCOUNTS[market].weight
 
 
 def endpoints(

@@ -138,3 +138,15 @@ class CoinmAccount(Struct, frozen=True, rename="camel"):
     can_deposit: Flag = UNSET
     can_withdraw: Flag = UNSET
     update_time: Whole = UNSET
+
+
+class AccountConfig(Struct, frozen=True, rename="camel"):
+    """REST `accountConfig`: how the account is set up; None is a flag that was not sent.
+
+    Attributes:
+        multi_assets_margin: Whether the assets of USDⓈ-M share their margin.
+        dual_side_position: Whether long and short are kept apart, in both markets.
+    """
+
+    multi_assets_margin: bool | None = None
+    dual_side_position: bool | None = None

@@ -1,16 +1,19 @@
 """Signing of requests, pure: no clock, no socket, no file.
 
-The exchange verifies the signature over its own rendering of the parameters, so ours must be the same to the byte:
-every parameter but the signature, sorted by name, `name=value` joined by `&`, in UTF-8 and *not* URL-encoded (encoding
-it breaks symbols outside ASCII, which the exchange has).
+The exchange verifies the signature of a WebSocket request over its own rendering of the parameters, so ours must be the
+same to the byte: every parameter but the signature, sorted by name, `name=value` joined by `&`, in UTF-8 and *not*
+URL-encoded (encoding it breaks symbols outside ASCII, which the exchange has). Over REST it verifies the query string
+as it came.
 """
 
 import base64
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import NoReturn
+from urllib.parse import quote, urlencode
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -21,8 +24,25 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 Params = dict[str, str | int]
 """Parameters of a request, as they are sent."""
 
-Signer = Callable[[bytes], str]
-"""Returns the text of the signature over a payload."""
+
+class KeyKind(StrEnum):
+    """What a key signs with."""
+
+    HMAC = "HMAC"
+    RSA = "RSA"
+    ED25519 = "Ed25519"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signer:
+    """Returns the text of the signature over a payload."""
+
+    kind: KeyKind
+    sign: Callable[[bytes], str] = field(repr=False)
+
+    def __call__(self, payload: bytes) -> str:
+        """Return the signature."""
+        return self.sign(payload)
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -31,6 +51,11 @@ class Credentials:
 
     api_key: str
     signer: Signer
+
+    @property
+    def kind(self) -> KeyKind:
+        """What the key signs with."""
+        return self.signer.kind
 
     def __repr__(self) -> str:
         return "Credentials(***)"
@@ -52,7 +77,7 @@ def hmac_signer(secret: str) -> Signer:
     def sign(payload: bytes) -> str:
         return hmac.new(key, payload, hashlib.sha256).hexdigest()
 
-    return sign
+    return Signer(KeyKind.HMAC, sign)
 
 
 def private_key_signer(pem: bytes, passphrase: bytes | None = None) -> Signer:
@@ -88,6 +113,16 @@ def signed_params(credentials: Credentials, *, timestamp_ms: int, recv_window_ms
     return params
 
 
+def signed_query(credentials: Credentials, *, timestamp_ms: int, recv_window_ms: int) -> str:
+    """Return the same as the query string of a REST request, whose header `X-MBX-APIKEY` is to name the key.
+
+    It is signed as it is sent: two integers, which nothing on the way spells in another way. The signature itself is
+    encoded for base64's sake, and no part of what it signs.
+    """
+    query = urlencode({"recvWindow": recv_window_ms, "timestamp": timestamp_ms})
+    return f"{query}&signature={quote(credentials.signer(query.encode()), safe='')}"
+
+
 def _load(pem: bytes, passphrase: bytes | None) -> PrivateKeyTypes:
     try:
         return load_pem_private_key(pem, passphrase)
@@ -107,11 +142,11 @@ def _rsa_signer(key: rsa.RSAPrivateKey) -> Signer:
     def sign(data: bytes) -> str:
         return base64.b64encode(key.sign(data, padding.PKCS1v15(), hashes.SHA256())).decode()
 
-    return sign
+    return Signer(KeyKind.RSA, sign)
 
 
 def _ed25519_signer(key: ed25519.Ed25519PrivateKey) -> Signer:
     def sign(data: bytes) -> str:
         return base64.b64encode(key.sign(data)).decode()
 
-    return sign
+    return Signer(KeyKind.ED25519, sign)

@@ -4,7 +4,8 @@ A reply that cannot be understood raises `MalformedReplyError` with the place; w
 reported as drift and loses nothing.
 """
 
+from poller.normalize.modes import modes_of
 from poller.normalize.rejection import reject
 from poller.normalize.snapshot import Normalized, normalize
 
-__all__ = ["Normalized", "normalize", "reject"]
+__all__ = ["Normalized", "modes_of", "normalize", "reject"]

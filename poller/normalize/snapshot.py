@@ -12,9 +12,9 @@ from msgspec import Struct
 from poller.codec import decompress
 from poller.errors import MalformedReplyError
 from poller.exchange.messages import Asset, CoinmAccount, CoinmPosition, UsdmAccount, UsdmAsset, UsdmPosition
-from poller.normalize.asset_mode import TOTALS_ASSET, asset_mode_of
+from poller.normalize.modes import TOTALS_ASSET, asset_mode_of, contradicts
 from poller.normalize.rows import Row, read_row, read_rows
-from poller.observation import AssetModeSource, Market, Observation, Status
+from poller.observation import AssetMode, AssetModeSource, Market, Observation, Status
 from poller.records import AccountTotals, AssetBalance, Poll, Position, RawPayload, Snapshot
 
 _SIDES: Final = frozenset({"BOTH", "LONG", "SHORT"})
@@ -31,10 +31,17 @@ RecordT = TypeVar("RecordT", AccountTotals, AssetBalance, Position)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Normalized:
-    """The rows of one poll, and the places where its reply differs from the documents, sorted."""
+    """The rows of one poll, and what is to be said of its reply.
+
+    Attributes:
+        drift: The places where it differs from the documents, sorted.
+        mode_contradicted: Whether it cannot be of an account in the modes that the exchange told before: they may have
+            been switched since, and have to be asked for again.
+    """
 
     snapshot: Snapshot
     drift: tuple[str, ...] = ()
+    mode_contradicted: bool = False
 
 
 def normalize(observation: Observation) -> Normalized:
@@ -60,16 +67,19 @@ def normalize(observation: Observation) -> Normalized:
     around = {key: value for key, value in envelope.items() if key not in _ENVELOPE}
     if around:
         account.extra["$envelope"] = around
+    held = tuple(row for row in positions if not row.is_zero)
+    mode, source, is_other = _asset_mode(observation, account, assets)
     snapshot = Snapshot(
         environment=observation.environment,
         poll=poll_record(observation, Status.OK, assets_seen=len(assets), positions_seen=len(positions)),
-        totals=_totals(observation, account, assets),
+        totals=_totals(account, mode, source),
         assets=tuple(_record(row, AssetBalance) for row in assets if not row.is_zero),
-        positions=tuple(_record(row, Position) for row in positions if not row.is_zero),
+        positions=tuple(_record(row, Position) for row in held),
         raw=RawPayload(codec=observation.codec, body=observation.body),
     )
     drift = {f"unknown {key}" for key in around}.union(*(row.drift for row in (account, *assets, *positions)))
-    return Normalized(snapshot=snapshot, drift=tuple(sorted(drift)))
+    is_other |= contradicts(observation.position_mode, (row.columns["position_side"] for row in held))
+    return Normalized(snapshot=snapshot, drift=tuple(sorted(drift)), mode_contradicted=is_other)
 
 
 def poll_record(
@@ -129,14 +139,27 @@ def _refuse_twice(path: str, keys: Iterable[tuple[Hashable, ...]]) -> None:
             raise MalformedReplyError(f"{path}: {' '.join(map(str, key))} appears {count} times")
 
 
-def _totals(observation: Observation, account: Row, assets: Iterable[Row]) -> AccountTotals:
-    mode, source = observation.asset_mode, observation.asset_mode_source
+def _asset_mode(
+    observation: Observation, account: Row, assets: Iterable[Row]
+) -> tuple[AssetMode | None, AssetModeSource | None, bool]:
+    """Return the asset mode, where it is known from, and whether the reply shows another one than the exchange told."""
     if observation.market is Market.COINM:
-        mode, source = None, None
-    elif mode is None:
-        usdt = next((row.columns for row in assets if row.columns["asset"] == "USDT"), {})
-        mode = asset_mode_of(account.columns, usdt)
-        source = AssetModeSource.PAYLOAD if mode else None
+        return None, None, False
+    known, source = observation.asset_mode, observation.asset_mode_source
+    if known and source is not AssetModeSource.EXCHANGE:
+        return known, source, False
+    usdt = next((row.columns for row in assets if row.columns["asset"] == "USDT"), {})
+    shown = asset_mode_of(account.columns, usdt)
+    if known is None:
+        return shown, AssetModeSource.PAYLOAD if shown else None, False
+    if shown in {None, known}:
+        return known, source, False
+    # Either the mode was switched after it was told, or the totals are not what they are taken for. To store either
+    # view would be to guess, and the unit of eleven amounts with it: unknown, until both agree again.
+    return None, None, True
+
+
+def _totals(account: Row, mode: AssetMode | None, source: AssetModeSource | None) -> AccountTotals:
     known = {"asset_mode": mode, "asset_mode_source": source, "totals_asset": mode and TOTALS_ASSET[mode]}
     return _record(account, AccountTotals, known)
 

@@ -70,7 +70,12 @@ account_totals: Final = Table(
         "single_asset or multi_assets: whether assets share their margin; null when unknown.",
         nullable=True,
     ),
-    words("asset_mode_source", "Where asset_mode is known from: config or payload.", nullable=True),
+    words(
+        "asset_mode_source",
+        "Where asset_mode is known from: config, exchange (it told so) or payload (the totals themselves); null when "
+        "asset_mode is, as it is where the exchange and the totals disagree.",
+        nullable=True,
+    ),
     words("totals_asset", "USDT or USD: the unit of the totals; null when unknown and for coinm.", nullable=True),
     amount("wallet_balance", "Binance: totalWalletBalance (usdm). In units of totals_asset."),
     amount("unrealized_pnl", "Binance: totalUnrealizedProfit (usdm). In units of totals_asset."),

@@ -15,6 +15,8 @@ from poller.storage.tier import Tier, tier_to_build
 
 _EVERYWHERE: Final = ("SELECT", "INSERT")
 _BESIDES: Final[Mapping[str, tuple[str, ...]]] = {
+    "account_modes": ("UPDATE",),  # modes are confirmed, and end
+    "contracts": ("UPDATE",),  # a delivery contract comes nearer
     "polls": ("UPDATE",),  # an ok poll replaces one that is not
     "rejected_payloads": ("DELETE",),  # and releases its payload
     "runs": ("UPDATE",),  # a run stops

@@ -1,33 +1,33 @@
 """Puts records into the database, each poll by one gated statement; the statements know the tables."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from poller.errors import EnvironmentMismatchError, StoreUnavailableError, UnstorableError
-from poller.observation import Environment, RunStarted, RunStopped, Status
-from poller.records import Poll, Snapshot
+from poller.observation import Environment, Market, ModesMeasured, RunStarted, RunStopped, Status
+from poller.records import Contract, Poll, Snapshot
 from poller.storage.engine import recording_engine
 from poller.storage.failures import misses_partition, translated_failures
+from poller.storage.reference import SAVE_CONTRACTS, SAVE_MODES, contract_parameters, modes_parameters
 from poller.storage.runs import (
     INSERT_ACCOUNT,
-    SELECT_ACCOUNTS,
     START_RUN,
     STOP_RUN,
     account_parameters,
     start_parameters,
     stop_parameters,
 )
-from poller.storage.schema import check_revision, current_revision, head_revision
+from poller.storage.schema import head_revision
+from poller.storage.session import Session, look, read_accounts
 from poller.storage.statements import RELEASE, SAVE, save_parameters
-from poller.storage.tier import Tier, built_tier
+from poller.storage.tier import Tier
 from poller.storage.watchdog import hang_up_after
 
 WATCHDOG_SECONDS: Final = 15.0
@@ -42,14 +42,6 @@ class Saved(StrEnum):
     EXISTING = "existing"
 
 
-@dataclass(frozen=True, slots=True)
-class _Session:
-    """What was learnt when the database was opened."""
-
-    tier: Tier
-    environments: dict[str, Environment]
-
-
 class Store:
     """The database of one writer, over one connection.
 
@@ -60,7 +52,7 @@ class Store:
     def __init__(self, url: str, *, watchdog_seconds: float = WATCHDOG_SECONDS) -> None:
         self._engine = recording_engine(url)
         self._watchdog_seconds = watchdog_seconds
-        self._session: _Session | None = None
+        self._session: Session | None = None
         self._one_at_a_time = asyncio.Lock()
 
     @property
@@ -77,7 +69,7 @@ class Store:
         """Connect; raise StoreUnavailableError unless the schema is the one that this release writes."""
         await asyncio.to_thread(head_revision)  # reads files once
         async with self._connection(opening=True) as connection:
-            self._session = await connection.run_sync(_look)
+            self._session = await connection.run_sync(look)
 
     async def close(self) -> None:
         """Disconnect."""
@@ -127,13 +119,28 @@ class Store:
         async with self._connection() as connection:
             await connection.execute(STOP_RUN, stop_parameters(run))
 
+    async def save_modes(self, measured: ModesMeasured) -> None:
+        """Store the modes of an account; raise EnvironmentMismatchError as `register` does."""
+        await self.register({measured.account: measured.environment})
+        async with self._connection() as connection:
+            await connection.execute(SAVE_MODES, modes_parameters(measured))
+
+    async def save_contracts(self, environment: Environment, market: Market, listed: Sequence[Contract]) -> int:
+        """Store what is listed on a market, each symbol once; return how many rows are new or differ.
+
+        Raises:
+            UnstorableError: The database refuses the data; none is stored.
+        """
+        async with self._connection() as connection:
+            return (await connection.execute(SAVE_CONTRACTS, contract_parameters(environment, market, listed))).rowcount
+
     async def ensure_partitions(self) -> int:
         """Create the partitions that this month and the next three miss; return how many."""
         async with self._connection() as connection:
             created: int = (await connection.execute(select(func.poller.ensure_partitions()))).scalar_one()
             return created
 
-    def _opened(self) -> _Session:
+    def _opened(self) -> Session:
         if self._session is None:
             raise StoreUnavailableError("the database is not open")
         return self._session
@@ -150,7 +157,7 @@ class Store:
         missing = {account: where for account, where in accounts.items() if account not in self._opened().environments}
         if missing:
             await connection.execute(INSERT_ACCOUNT, account_parameters(missing))
-            self._opened().environments.update(await connection.run_sync(_read_accounts))
+            self._opened().environments.update(await connection.run_sync(read_accounts))
 
     @asynccontextmanager
     async def _connection(self, *, opening: bool = False) -> AsyncIterator[AsyncConnection]:
@@ -167,18 +174,6 @@ class Store:
             except StoreUnavailableError:
                 await self.close()
                 raise
-
-
-def _look(connection: Connection) -> _Session:
-    check_revision(current_revision(connection))
-    tier = built_tier(connection)
-    if tier is None:
-        raise StoreUnavailableError("the table poller.polls is missing")
-    return _Session(tier=tier, environments=_read_accounts(connection))
-
-
-def _read_accounts(connection: Connection) -> dict[str, Environment]:
-    return {account: Environment(environment) for account, environment in connection.execute(SELECT_ACCOUNTS)}
 
 
 async def _save(connection: AsyncConnection, snapshot: Snapshot, parameters: dict[str, object]) -> Saved:

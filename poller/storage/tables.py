@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Table, func
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Table, func, text
 
-from poller.observation import AssetMode, Environment, Market
+from poller.observation import AssetMode, AssetModeSource, Environment, Market, PositionMode
 from poller.storage.columns import SCHEMA, account, amount, instant, market, metadata, one_of, whole, words
 from poller.storage.history import (
     HISTORY,
@@ -85,35 +85,44 @@ account_modes: Final = Table(
     metadata,
     account(),
     market(),
-    instant("valid_from", "Since when the modes are known to be so.", key=True),
-    instant("valid_to", "Until when they were, itself excluded; null while they are.", nullable=True),
+    instant("valid_from", "Since when the modes are known to be so, in exchange time.", key=True),
+    instant("valid_to", "When others were found, itself excluded; null while these are the last known.", nullable=True),
     words(
         "asset_mode",
-        "single_asset or multi_assets: whether assets share their margin; null when unknown.",
+        "single_asset or multi_assets: whether assets share their margin; null when unknown and for coinm.",
         nullable=True,
     ),
     words(
         "position_mode", "one_way or hedge: whether long and short are kept apart; null when unknown.", nullable=True
     ),
-    words("source", "Where the modes are known from."),
+    words("source", "Where the modes are known from: exchange, when it told them itself."),
+    instant("confirmed_at", "When the modes were found to be so for the last time, in exchange time."),
     ForeignKeyConstraint(("account",), (f"{SCHEMA}.accounts.account",)),
     one_of("market", Market),
     one_of("asset_mode", AssetMode),
-    one_of("position_mode", ("one_way", "hedge")),
+    one_of("position_mode", PositionMode),
+    one_of("source", AssetModeSource),
     CheckConstraint("valid_from <= valid_to", name="valid_to"),
-    comment="The modes of the accounts over time.",
+    CheckConstraint("valid_from <= confirmed_at", name="confirmed_at"),
+    Index("uq_account_modes_last", "account", "market", unique=True, postgresql_where=text("valid_to IS NULL")),
+    comment="The modes of the accounts over time. They are asked for every hour or so: a switch lies between "
+    "confirmed_at and valid_to.",
 )
 
 contracts: Final = Table(
     "contracts",
     metadata,
+    words("environment", "live, testnet or simulated: which exchange lists it, see accounts.", key=True),
     market(),
     words("symbol", "Binance: symbol.", key=True),
     words("base_asset", "Binance: baseAsset."),
     words("quote_asset", "Binance: quoteAsset: the unit of prices."),
     words("margin_asset", "Binance: marginAsset: the unit of margins, profits and notional."),
     amount("contract_size", "Binance: contractSize (coinm). What one contract is worth, in units of quote_asset."),
-    words("contract_type", "Binance: contractType, such as PERPETUAL or CURRENT_QUARTER."),
+    words("contract_type", "Binance: contractType, such as PERPETUAL or CURRENT_QUARTER.", nullable=True),
+    instant("updated_at", "When this row got its present content, by the database's clock.", default=func.now()),
+    one_of("environment", Environment),
     one_of("market", Market),
-    comment="What a symbol is, from the exchange's public exchangeInfo; without it no amount of positions has a unit.",
+    comment="What a symbol is, from the exchange's public exchangeInfo; without it no amount of positions has a unit. "
+    "A symbol that is listed no more keeps its row; a new one gets it within a day.",
 )

@@ -10,7 +10,8 @@ from psycopg.errors import InsufficientPrivilege
 from psycopg.sql import SQL, Identifier
 
 from poller.errors import StoreUnavailableError
-from poller.observation import Environment, Market, Promise, RunStarted, RunStopped
+from poller.observation import AssetMode, Environment, Market, ModesMeasured, Promise, RunStarted, RunStopped
+from poller.records import Contract
 from poller.storage.report import report
 from poller.storage.store import Saved, Store
 from tests.support.database import execute
@@ -19,7 +20,7 @@ from tests.support.snapshots import failed, malformed, ok, tick
 RIGHTS = """
 GRANT USAGE ON SCHEMA poller TO {role};
 GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA poller TO {role};
-GRANT UPDATE ON poller.polls, poller.runs, poller.schedules TO {role};
+GRANT UPDATE ON poller.account_modes, poller.contracts, poller.polls, poller.runs, poller.schedules TO {role};
 GRANT DELETE ON poller.rejected_payloads TO {role};
 GRANT EXECUTE ON FUNCTION poller.ensure_partitions TO {role};
 """
@@ -41,6 +42,29 @@ def grant(database_url: str, recorder_url: str) -> None:
     execute(database_url, SQL(RIGHTS).format(role=Identifier(str(role))))
 
 
+async def record_modes_and_contracts(store: Store) -> None:
+    for number, mode in enumerate((AssetMode.SINGLE_ASSET, AssetMode.SINGLE_ASSET, AssetMode.MULTI_ASSETS)):
+        await store.save_modes(
+            ModesMeasured(
+                environment=Environment.SIMULATED,
+                account="main",
+                measured_at=tick(number),
+                asset_mode=mode,
+                position_mode=None,
+            )
+        )
+    for kind in ("NEXT_QUARTER", "CURRENT_QUARTER"):
+        listed = Contract(
+            symbol="BTCUSDT_261225",
+            base_asset="BTC",
+            quote_asset="USDT",
+            margin_asset="USDT",
+            contract_size=None,
+            contract_type=kind,
+        )
+        await store.save_contracts(Environment.SIMULATED, Market.USDM, [listed])
+
+
 async def test_a_role_with_the_least_rights_records_everything(recorder_url: str, database_url: str) -> None:
     grant(database_url, recorder_url)
     store = Store(recorder_url)
@@ -60,6 +84,7 @@ async def test_a_role_with_the_least_rights_records_everything(recorder_url: str
         await store.save(snapshot)
         for snapshot in (ok(tick(0)), failed(tick(1)), ok(tick(1)), malformed(tick(2)), ok(tick(2)))
     ]
+    await record_modes_and_contracts(store)
     await store.save_run_stopped(RunStopped(instance="run", stopped_at=tick(3), reason="asked"))
     await store.ensure_partitions()
 
@@ -76,6 +101,8 @@ async def test_a_role_with_the_least_rights_can_do_nothing_else(recorder_url: st
         "DELETE FROM poller.positions",
         "UPDATE poller.positions SET symbol = ''",
         "UPDATE poller.accounts SET environment = 'live'",
+        "DELETE FROM poller.account_modes",
+        "DELETE FROM poller.contracts",
         "TRUNCATE poller.asset_balances",
         "DROP TABLE poller.positions",
         "CREATE TABLE poller.mine (one int)",

@@ -10,12 +10,24 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from poller.observation import Environment, Market, Observation, Promise, RunStarted, RunStopped, Status
+from poller.normalize import Normalized
+from poller.observation import (
+    AssetMode,
+    Environment,
+    Market,
+    ModesMeasured,
+    Observation,
+    PositionMode,
+    Promise,
+    RunStarted,
+    RunStopped,
+    Status,
+)
 from poller.spool import Spool
 from poller.storage.embedded import EmbeddedPostgres
 from poller.storage.schema import upgrade
 from poller.storage.store import Store
-from poller.writer import Writer
+from poller.writer import Listener, Writer
 from tests.support.database import execute
 from tests.support.replies import TIME, envelope, observed, unanswered, usdm_asset, usdm_position, usdm_result
 
@@ -31,9 +43,9 @@ async def _spool(tmp_path: Path) -> AsyncIterator[Spool]:
 
 
 @asynccontextmanager
-async def writing(spool: Spool, url: str) -> AsyncIterator[Writer]:
+async def writing(spool: Spool, url: str, *listeners: Listener) -> AsyncIterator[Writer]:
     store = Store(url)
-    writer = Writer(spool=spool, store=store)
+    writer = Writer(spool=spool, store=store, listeners=listeners)
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(writer.run())
         yield writer
@@ -41,8 +53,8 @@ async def writing(spool: Spool, url: str) -> AsyncIterator[Writer]:
     await store.close()
 
 
-async def drained(spool: Spool, url: str) -> None:
-    async with writing(spool, url) as writer, asyncio.timeout(30):
+async def drained(spool: Spool, url: str, *listeners: Listener) -> None:
+    async with writing(spool, url, *listeners) as writer, asyncio.timeout(30):
         await writer.drained.wait()
 
 
@@ -80,6 +92,24 @@ async def test_one_line_is_logged_for_each_stored_poll(spool: Spool, plain_datab
         ("ok", "info", "main", "usdm"),
         ("timeout", "warning", "main", "usdm"),
     ]
+
+
+async def test_listeners_are_told_what_is_new_and_cannot_stop_it(spool: Spool, plain_database_url: str) -> None:
+    def broken(_understood: Normalized) -> None:
+        raise RuntimeError("a bug")
+
+    told: list[Status] = []
+    await spool.append(tick(0))
+    await spool.append(tick(0))
+    await spool.append(tick(1, GOOD[:200]))
+    with capture_logs() as logs:
+        await drained(
+            spool, plain_database_url, broken, lambda understood: told.append(understood.snapshot.poll.status)
+        )
+
+    assert told == [Status.OK, Status.MALFORMED]
+    assert [line["event"] for line in logs].count("listener failed") == 2
+    assert spool.depth == 0
 
 
 @pytest.mark.parametrize(
@@ -177,6 +207,53 @@ async def test_runs_and_their_promises_are_stored_in_their_order(spool: Spool, p
 
     assert execute(plain_database_url, "SELECT instance, stop_reason FROM poller.runs") == [("run-1", "signal")]
     assert execute(plain_database_url, "SELECT account, interval_seconds FROM poller.schedules") == [("main", 10)]
+
+
+async def test_modes_are_stored_in_their_order(spool: Spool, plain_database_url: str) -> None:
+    for number, mode in enumerate((PositionMode.ONE_WAY, PositionMode.ONE_WAY, PositionMode.HEDGE)):
+        await spool.append(
+            ModesMeasured(
+                environment=Environment.SIMULATED,
+                account="main",
+                measured_at=TIME + timedelta(hours=number),
+                asset_mode=AssetMode.SINGLE_ASSET,
+                position_mode=mode,
+            )
+        )
+    await spool.append(
+        ModesMeasured(
+            environment=Environment.LIVE, account="main", measured_at=TIME, asset_mode=None, position_mode=None
+        )
+    )
+    await drained(spool, plain_database_url)
+
+    assert spool.depth == 0
+    assert execute(
+        plain_database_url,
+        "SELECT valid_from, valid_to, position_mode FROM poller.account_modes WHERE market = 'usdm'"
+        " ORDER BY valid_from",
+    ) == [(TIME, TIME + timedelta(hours=2), "one_way"), (TIME + timedelta(hours=2), None, "hedge")]
+
+
+async def test_each_new_poll_is_told_once_with_its_rows_and_a_contradiction(
+    spool: Spool, plain_database_url: str
+) -> None:
+    told: list[Normalized] = []
+    for entry in (
+        tick(0, position_mode=PositionMode.ONE_WAY),
+        tick(1, position_mode=PositionMode.HEDGE),
+        tick(2, GOOD[:100]),
+        tick(0),
+    ):
+        await spool.append(entry)
+    await drained(spool, plain_database_url, told.append)
+
+    assert [(normalized.snapshot.poll.status, normalized.mode_contradicted) for normalized in told] == [
+        (Status.OK, False),
+        (Status.OK, True),
+        (Status.MALFORMED, False),
+    ]
+    assert [position.symbol for position in told[0].snapshot.positions] == ["BTCUSDT"]
 
 
 async def test_drift_is_told_once_and_stored(spool: Spool, plain_database_url: str) -> None:

@@ -6,12 +6,15 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic import command
 from alembic.util import CommandError
 
+from poller.observation import AssetMode, AssetModeSource
 from poller.storage.schema import upgrade
 from poller.storage.store import Store
 from tests.support.database import execute
@@ -53,6 +56,46 @@ async def test_a_downgrade_to_base_leaves_nothing(database_url: str) -> None:
     command.downgrade(alembic_config(database_url), "base")
 
     assert catalog(database_url) == []
+
+
+async def test_rows_live_through_a_downgrade_and_an_upgrade_without_what_is_not_known_there(
+    database_url: str,
+) -> None:
+    store = Store(database_url)
+    await store.open()
+    for number, source in enumerate(AssetModeSource):
+        snapshot = ok(tick(number))
+        assert snapshot.totals
+        told = replace(
+            snapshot.totals, asset_mode=AssetMode.SINGLE_ASSET, asset_mode_source=source, totals_asset="USDT"
+        )
+        await store.save(replace(snapshot, totals=told))
+    await store.close()
+
+    command.downgrade(alembic_config(database_url), "df034904f586")
+    sources = execute(database_url, "SELECT asset_mode_source, totals_asset FROM poller.account_totals ORDER BY time")
+    command.upgrade(alembic_config(database_url), "head")
+
+    assert sources == [("config", "USDT"), (None, None), ("payload", "USDT")]
+    with pytest.raises(psycopg.errors.CheckViolation):
+        execute(database_url, "UPDATE poller.account_totals SET asset_mode_source = 'guess'")
+    execute(database_url, "UPDATE poller.account_totals SET asset_mode_source = 'exchange'")
+
+
+def test_partitions_say_of_a_column_what_their_table_says(plain_database_url: str) -> None:
+    said = execute(
+        plain_database_url,
+        """
+        SELECT DISTINCT child.attname::text
+        FROM pg_inherits
+        JOIN pg_attribute AS parent ON parent.attrelid = inhparent AND parent.attnum > 0 AND NOT parent.attisdropped
+        JOIN pg_attribute AS child ON child.attrelid = inhrelid AND child.attname = parent.attname
+        WHERE inhparent = 'poller.account_totals'::regclass
+            AND col_description(inhparent, parent.attnum) IS DISTINCT FROM col_description(inhrelid, child.attnum)
+        """,
+    )
+
+    assert said == []
 
 
 def test_looking_at_a_database_without_a_schema_leaves_nothing(empty_database_url: str) -> None:

@@ -39,8 +39,9 @@ def catalog(url: str, *, partitions: bool = True) -> list[tuple[object, ...]]:
         FROM pg_class WHERE relnamespace IN (SELECT oid FROM ours)
         UNION ALL
         SELECT 'column', attrelid::regclass::text,
-            concat_ws(' ', attnum, attname, format_type(atttypid, atttypmod), attnotnull, attstorage,
-                col_description(attrelid, attnum), pg_get_expr(adbin, adrelid))
+            concat_ws(' ', row_number() OVER (PARTITION BY attrelid ORDER BY attnum), attname,
+                format_type(atttypid, atttypmod), attnotnull, attstorage, col_description(attrelid, attnum),
+                pg_get_expr(adbin, adrelid))
         FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
         WHERE attnum > 0 AND NOT attisdropped
             AND attrelid IN (SELECT oid FROM pg_class WHERE relnamespace IN (SELECT oid FROM ours))

@@ -5,7 +5,6 @@ import copy
 import pickle
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poller.exchange.signing import Credentials, hmac_signer, payload, private_key_signer, signed_params
+from poller.exchange.signing import (
+    Credentials,
+    KeyKind,
+    Signer,
+    hmac_signer,
+    payload,
+    private_key_signer,
+    signed_params,
+    signed_query,
+)
 
 needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl command is the other side")
 
@@ -197,11 +205,33 @@ def test_a_signature_is_no_part_of_what_is_signed() -> None:
     [(None, b"apiKey=key&timestamp=1702620814781"), (5000, b"apiKey=key&recvWindow=5000&timestamp=1702620814781")],
 )
 def test_signed_params_hold_what_was_signed_and_the_signature(recv_window_ms: int | None, signed: bytes) -> None:
-    sign: Callable[[bytes], str] = bytes.hex
-    params = signed_params(Credentials("key", sign), timestamp_ms=1702620814781, recv_window_ms=recv_window_ms)
+    params = signed_params(
+        Credentials("key", Signer(KeyKind.HMAC, bytes.hex)), timestamp_ms=1702620814781, recv_window_ms=recv_window_ms
+    )
 
     assert params.pop("signature") == signed.hex()
     assert payload(params) == signed
+
+
+def test_credentials_tell_their_kind(rsa_pem: bytes, ed25519_pem: bytes) -> None:
+    signers = (hmac_signer("secret"), private_key_signer(rsa_pem), private_key_signer(ed25519_pem))
+
+    assert [Credentials("key", signer).kind for signer in signers] == ["HMAC", "RSA", "Ed25519"]
+
+
+def test_a_query_string_is_signed_as_it_is_sent() -> None:
+    signed: list[bytes] = []
+
+    def sign(data: bytes) -> str:
+        signed.append(data)
+        return "a+b/c=="
+
+    query = signed_query(
+        Credentials("key", Signer(KeyKind.HMAC, sign)), timestamp_ms=1795245600123, recv_window_ms=5000
+    )
+
+    assert query == "recvWindow=5000&timestamp=1795245600123&signature=a%2Bb%2Fc%3D%3D"
+    assert signed == [b"recvWindow=5000&timestamp=1795245600123"]
 
 
 def test_credentials_cannot_be_printed_pickled_or_copied() -> None:

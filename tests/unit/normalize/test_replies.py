@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from poller.codec import decompress
 from poller.errors import MalformedReplyError
-from poller.normalize import normalize, reject
+from poller.exchange.messages import AccountConfig
+from poller.normalize import modes_of, normalize, reject
 from poller.normalize.rejection import HEAD_BYTES, WHOLE_BYTES
-from poller.observation import AssetMode, AssetModeSource, Market, Status
+from poller.observation import AssetMode, AssetModeSource, Market, PositionMode, Status
 from poller.records import Snapshot
 from tests.support.replies import (
     TIME,
@@ -190,6 +191,109 @@ def test_a_configured_asset_mode_wins_over_the_totals() -> None:
     assert totals is not None
     assert (totals.asset_mode, totals.totals_asset) == (AssetMode.MULTI_ASSETS, "USD")
     assert totals.asset_mode_source is AssetModeSource.CONFIG
+
+
+MULTI_TOTALS = usdm_result(assets=[USDT, usdm_asset("USDC", "70")]) | held("5070.01")
+SINGLE_TOTALS = usdm_result(assets=[USDT]) | held("5000")
+UNDECIDED_TOTALS = usdm_result(assets=[USDT]) | held("5000.00000001")
+
+
+@pytest.mark.parametrize(
+    ("told", "result", "mode", "unit"),
+    [
+        (AssetMode.SINGLE_ASSET, SINGLE_TOTALS, AssetMode.SINGLE_ASSET, "USDT"),
+        (AssetMode.MULTI_ASSETS, MULTI_TOTALS, AssetMode.MULTI_ASSETS, "USD"),
+        (AssetMode.SINGLE_ASSET, UNDECIDED_TOTALS, AssetMode.SINGLE_ASSET, "USDT"),
+        (AssetMode.MULTI_ASSETS, UNDECIDED_TOTALS, AssetMode.MULTI_ASSETS, "USD"),
+        (AssetMode.MULTI_ASSETS, usdm_result(), AssetMode.MULTI_ASSETS, "USD"),
+    ],
+)
+def test_what_the_exchange_told_is_what_the_row_says_unless_the_totals_show_another_mode(
+    told: AssetMode, result: Json, mode: AssetMode, unit: str
+) -> None:
+    normalized = normalize(
+        observed(Market.USDM, envelope(result), asset_mode=told, asset_mode_source=AssetModeSource.EXCHANGE)
+    )
+
+    totals = normalized.snapshot.totals
+    assert totals is not None
+    assert (totals.asset_mode, totals.totals_asset, totals.asset_mode_source) == (mode, unit, AssetModeSource.EXCHANGE)
+    assert not normalized.mode_contradicted
+
+
+@pytest.mark.parametrize(
+    ("told", "result"), [(AssetMode.SINGLE_ASSET, MULTI_TOTALS), (AssetMode.MULTI_ASSETS, SINGLE_TOTALS)]
+)
+def test_totals_that_contradict_what_the_exchange_told_have_no_unit_until_it_is_asked_again(
+    told: AssetMode, result: Json
+) -> None:
+    normalized = normalize(
+        observed(Market.USDM, envelope(result), asset_mode=told, asset_mode_source=AssetModeSource.EXCHANGE)
+    )
+
+    totals = normalized.snapshot.totals
+    assert totals is not None
+    assert (totals.asset_mode, totals.totals_asset, totals.asset_mode_source) == (None, None, None)
+    assert totals.wallet_balance is not None
+    assert normalized.mode_contradicted
+
+
+@pytest.mark.parametrize("result", [SINGLE_TOTALS, MULTI_TOTALS])
+def test_a_configured_asset_mode_is_contradicted_by_nothing(result: Json) -> None:
+    for mode in AssetMode:
+        normalized = normalize(
+            observed(Market.USDM, envelope(result), asset_mode=mode, asset_mode_source=AssetModeSource.CONFIG)
+        )
+        assert normalized.snapshot.totals is not None
+        assert normalized.snapshot.totals.asset_mode is mode
+        assert not normalized.mode_contradicted
+
+
+@pytest.mark.parametrize(
+    ("told", "sides", "contradicted"),
+    [
+        (PositionMode.ONE_WAY, ["BOTH"], False),
+        (PositionMode.ONE_WAY, ["LONG"], True),
+        (PositionMode.ONE_WAY, ["BOTH", "SHORT"], True),
+        (PositionMode.ONE_WAY, [], False),
+        (PositionMode.HEDGE, ["LONG", "SHORT"], False),
+        (PositionMode.HEDGE, ["LONG", "BOTH"], True),
+        (PositionMode.HEDGE, [], False),
+        (None, ["BOTH", "LONG"], False),
+    ],
+)
+def test_a_position_on_a_side_of_the_other_mode_contradicts_what_the_exchange_told(
+    told: PositionMode | None,
+    sides: list[str],
+    contradicted: bool,  # noqa: FBT001 - parametrized
+) -> None:
+    usdm_rows = [usdm_position(f"S{index}", "1", positionSide=side) for index, side in enumerate(sides)]
+    coinm_rows = [coinm_position(f"S{index}", "1", positionSide=side) for index, side in enumerate(sides)]
+
+    for market, result in (
+        (Market.USDM, usdm_result(positions=usdm_rows)),
+        (Market.COINM, coinm_result(positions=coinm_rows)),
+    ):
+        normalized = normalize(observed(market, envelope(result), position_mode=told))
+        assert normalized.mode_contradicted is contradicted
+        assert len(normalized.snapshot.positions) == len(sides)
+
+
+@pytest.mark.parametrize("told", PositionMode)
+def test_rows_without_a_position_are_listed_on_any_side(told: PositionMode) -> None:
+    rows = [coinm_position("BTCUSD_PERP", positionSide=side) for side in ("BOTH", "LONG", "SHORT")]
+    normalized = normalize(observed(Market.COINM, envelope(coinm_result(positions=rows)), position_mode=told))
+
+    assert not normalized.mode_contradicted
+
+
+def test_modes_are_told_in_our_words() -> None:
+    assert modes_of(AccountConfig(multi_assets_margin=False, dual_side_position=True)) == (
+        AssetMode.SINGLE_ASSET,
+        PositionMode.HEDGE,
+    )
+    assert modes_of(AccountConfig(multi_assets_margin=True)) == (AssetMode.MULTI_ASSETS, None)
+    assert modes_of(AccountConfig(dual_side_position=False)) == (None, PositionMode.ONE_WAY)
 
 
 def test_coinm_has_no_totals_and_no_mode() -> None:

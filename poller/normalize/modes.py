@@ -1,15 +1,24 @@
-"""Which asset mode a USDⓈ-M reply itself betrays, where it does."""
+"""Which modes an account is in: as the exchange tells them, and what a reply itself betrays of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Final
 
-from poller.observation import AssetMode
+from poller.exchange.messages import AccountConfig
+from poller.observation import AssetMode, PositionMode
 
 TOTALS_ASSET: Final = {AssetMode.SINGLE_ASSET: "USDT", AssetMode.MULTI_ASSETS: "USD"}
 """The unit of the totals in each mode."""
 
 _CLEARLY: Final = Decimal("0.00001")
+_BOTH: Final = "BOTH"
+
+
+def modes_of(config: AccountConfig) -> tuple[AssetMode | None, PositionMode | None]:
+    """Tell the modes in our words; None is one that was not told."""
+    asset_modes = {False: AssetMode.SINGLE_ASSET, True: AssetMode.MULTI_ASSETS, None: None}
+    position_modes = {False: PositionMode.ONE_WAY, True: PositionMode.HEDGE, None: None}
+    return asset_modes[config.multi_assets_margin], position_modes[config.dual_side_position]
 
 
 def asset_mode_of(totals: Mapping[str, object], usdt: Mapping[str, object]) -> AssetMode | None:
@@ -32,3 +41,19 @@ def asset_mode_of(totals: Mapping[str, object], usdt: Mapping[str, object]) -> A
     if total is None or not isinstance(wallet, Decimal):
         return None
     return AssetMode.MULTI_ASSETS if abs(total - wallet) > abs(total) * _CLEARLY else None
+
+
+def contradicts(mode: PositionMode | None, sides: Iterable[object]) -> bool:
+    """Tell whether positions on these sides cannot be of an account in `mode`.
+
+    Args:
+        mode: None is contradicted by nothing.
+        sides: Of positions that are not zero: rows without anything in them are listed on sides of either mode.
+    """
+    match mode:
+        case PositionMode.ONE_WAY:
+            return any(side != _BOTH for side in sides)
+        case PositionMode.HEDGE:
+            return any(side == _BOTH for side in sides)
+        case None:
+            return False
