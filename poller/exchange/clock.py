@@ -80,7 +80,11 @@ def base_seconds(samples: Sequence[Sample]) -> float:
 
 
 class ExchangeClock:
-    """Tells the exchange's time: the host's until it was measured, and after that whatever the host's clock does."""
+    """Tells the exchange's time: the host's until it was measured, and after that whatever the host's clock does.
+
+    Attributes:
+        on_measured: Is told each measurement once, whoever asked for it.
+    """
 
     def __init__(
         self,
@@ -98,6 +102,7 @@ class ExchangeClock:
             wall: The host's clock, seconds since the epoch.
             tolerance_ms: How wrong the host's clock may be before a measurement says so.
         """
+        self.on_measured: Callable[[Measurement], None] | None = None
         self._sample = sample
         self._steady = steady
         self._wall = wall
@@ -141,14 +146,16 @@ class ExchangeClock:
         running = self._measuring = asyncio.get_running_loop().create_future()
         outcome: Measurement | ClockUnavailableError | None = None  # stays None when it is cancelled: another one leads
         try:
-            outcome = self._adopt(await self._samples())
+            measured = outcome = self._adopt(await self._samples())
         except ClockUnavailableError as exc:
             outcome = exc
             raise
         finally:
             self._measuring = None
             running.set_result(outcome)
-        return outcome
+        if self.on_measured is not None:
+            self.on_measured(measured)
+        return measured
 
     async def _samples(self) -> list[Sample]:
         samples: list[Sample] = []

@@ -5,7 +5,6 @@ the business of `reconnect`; what a result means is the business of `normalize`.
 """
 
 import asyncio
-import errno
 import socket
 from collections import Counter
 from contextlib import suppress
@@ -14,9 +13,10 @@ from typing import Literal, Self
 
 import aiohttp
 import msgspec
-from aiohttp import WSCloseCode, WSMsgType
+from aiohttp import WSMsgType
 
 from poller.errors import ConnectionLostError, NotConnectedError
+from poller.exchange.failures import HandshakeError, end_reason, handshake_error, is_oversized, printable_cause
 from poller.exchange.frames import SHUTDOWN_EVENT, Unexpected, decode_event
 from poller.exchange.pending import OnUnexpected, PendingRequests, Reply
 from poller.exchange.signing import Params
@@ -27,31 +27,18 @@ _CLOSE_SECONDS = 2.0
 _CLOSE_REPLY_SECONDS = 1.0
 
 
-class HandshakeError(NotConnectedError):
-    """The socket could not be opened.
-
-    Attributes:
-        status: Of HTTP, when the exchange answered at all.
-        retry_after_seconds: How long the exchange asks to be left alone.
-    """
-
-    def __init__(self, reason: str, *, status: int | None = None, retry_after_seconds: int | None = None) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.retry_after_seconds = retry_after_seconds
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What a socket may take.
 
     Attributes:
-        heartbeat_seconds: Silence after which the peer is pinged; without a pong in half of it the socket has ended.
+        heartbeat_seconds: Silence after which the peer is pinged; without a pong in half of it the socket has ended,
+            with time left in the tick to ask on another one. The exchange bears 5 pings a second.
         max_frame_bytes: A frame of this size ends the socket.
     """
 
     connect_seconds: float = 10.0
-    heartbeat_seconds: float = 20.0
+    heartbeat_seconds: float = 4.0
     max_frame_bytes: int = 16 * 1024 * 1024
 
 
@@ -62,7 +49,7 @@ class Connection:
     """One socket; `run` must be running for replies to arrive.
 
     Attributes:
-        worn: Set when the socket has ended or the exchange has announced to end it: time for another one.
+        worn: Set when the socket has ended, is about to or is in doubt: time for another one.
         end_reason: Why the socket has ended; None while it is open.
     """
 
@@ -104,7 +91,7 @@ class Connection:
                     decode_text=False,
                 )
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
-            raise _handshake_error(exc) from exc
+            raise handshake_error(exc, url) from printable_cause(exc)
         return cls(ws, PendingRequests(unexpected, on_unexpected))
 
     @property
@@ -118,9 +105,9 @@ class Connection:
         return len(self._pending)
 
     @property
-    def silent_rounds(self) -> int:
-        """How often in a row requests were given up without a frame since; those given up together count once."""
-        return self._pending.silent_rounds
+    def silence(self) -> float:
+        """How many seconds ago the first request was sent that no frame has followed; 0 when none is owed."""
+        return self._pending.silence
 
     async def request(self, method: str, params: Params) -> Reply:
         """Send a request and return its reply, however long that takes.
@@ -147,8 +134,7 @@ class Connection:
                 if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
                     self._receive(message.data)
                 else:
-                    oversized = _is_oversized(message.data)
-                    self._end(_end_reason(message.type, message.data, message.extra), oversized=oversized)
+                    self._end(end_reason(message), oversized=is_oversized(message))
         finally:
             await self.close()
 
@@ -172,7 +158,15 @@ class Connection:
                     await self._ws.close()
         finally:
             self._shut()
-            self._closed.set()
+            try:
+                # One that is cancelled before its first frame leaves aiohttp holding on to the connection.
+                await self._ws.close()
+            finally:
+                self._closed.set()
+
+    def doubt(self) -> None:
+        """Ask for another socket to be used from now on; this one goes on serving what is pending."""
+        self.worn.set()
 
     def abort(self, reason: str) -> None:
         """End the socket now, without a word to the peer."""
@@ -204,46 +198,3 @@ class Connection:
             self.end_reason = reason
             self.worn.set()
             self._pending.fail(reason, oversized=oversized)
-
-
-def _is_oversized(data: object) -> bool:
-    return isinstance(data, aiohttp.WebSocketError) and data.code == WSCloseCode.MESSAGE_TOO_BIG
-
-
-def _end_reason(kind: WSMsgType, data: object, extra: str | None) -> str:
-    if kind is WSMsgType.CLOSE:
-        words = f" {extra!r}" if extra else ""
-        return f"the exchange closed the connection: code {data}{words}"
-    if isinstance(data, TimeoutError):
-        return "the exchange did not answer a ping"
-    if isinstance(data, aiohttp.WebSocketError):
-        return f"the exchange broke the protocol: {data}"
-    return "the connection ended without a close frame"
-
-
-_REASONS: tuple[tuple[type[Exception], str], ...] = (
-    (aiohttp.ClientConnectorDNSError, "the name of the exchange could not be resolved"),
-    (aiohttp.ClientProxyConnectionError, "the proxy could not be reached"),
-    (aiohttp.ClientConnectorCertificateError, "the certificate of the exchange is not trusted"),
-    (aiohttp.ClientSSLError, "TLS failed"),
-    (aiohttp.ServerDisconnectedError, "the exchange hung up during the handshake"),
-    (TimeoutError, "the handshake took too long"),
-)
-
-
-def _handshake_error(exc: Exception) -> HandshakeError:
-    if isinstance(exc, aiohttp.ClientHttpProxyError):
-        return HandshakeError(f"the proxy answered with HTTP {exc.status}")
-    if isinstance(exc, aiohttp.WSServerHandshakeError):
-        retry_after = exc.headers.get("Retry-After", "") if exc.headers else ""
-        return HandshakeError(
-            f"the exchange answered the handshake with HTTP {exc.status}",
-            status=exc.status,
-            retry_after_seconds=int(retry_after) if retry_after.isdecimal() else None,
-        )
-    for kind, reason in _REASONS:
-        if isinstance(exc, kind):
-            return HandshakeError(reason)
-    if isinstance(exc, OSError) and exc.errno is not None:
-        return HandshakeError(f"the exchange could not be reached: {errno.errorcode.get(exc.errno, exc.errno)}")
-    return HandshakeError(f"the handshake failed: {type(exc).__name__}")

@@ -54,22 +54,28 @@ class PendingRequests:
     """
 
     def __init__(self, unexpected: Counter[Unexpected], on_unexpected: OnUnexpected | None = None) -> None:
-        self.silent_rounds = 0
         self._unexpected = unexpected
         self._on_unexpected = on_unexpected
         self._loop = asyncio.get_running_loop()
         self._by_id: dict[str, Pending] = {}
         self._given_up: deque[str] = deque(maxlen=_REMEMBERED)
-        self._last_given_up_at = float("-inf")
+        self._owed_since: float | None = None
 
     def __len__(self) -> int:
         return len(self._by_id)
+
+    @property
+    def silence(self) -> float:
+        """How many seconds ago the first request began that no frame has followed; 0 when there is none."""
+        return 0.0 if self._owed_since is None else self._loop.time() - self._owed_since
 
     @contextmanager
     def expect(self) -> Iterator[Pending]:
         """Wait for one reply inside the block; a block that is cancelled gives it up."""
         pending = Pending(str(uuid4()), self._loop.create_future(), self._loop.time())
         self._by_id[pending.id] = pending
+        if self._owed_since is None:
+            self._owed_since = pending.sent_at
         try:
             yield pending
         except asyncio.CancelledError:
@@ -81,7 +87,7 @@ class PendingRequests:
     def receive(self, body: bytes) -> Unexpected | None:
         """Deliver a frame to the request that it answers; return what it is when it answers none."""
         received_at = self._loop.time()
-        self.silent_rounds = 0
+        self._owed_since = None
         envelope = decode_envelope(body)
         request_id = envelope.id if envelope is not None else self._only_id_in(body)
         pending = self._by_id.pop(request_id, None) if isinstance(request_id, str) else None
@@ -113,9 +119,6 @@ class PendingRequests:
             self._given_up.append(pending.id)
         elif not pending.outcome.cancelled() and isinstance(reply := pending.outcome.result(), Reply):
             self._survive(Unexpected.LATE, reply.body)
-        if pending.sent_at >= self._last_given_up_at:
-            self.silent_rounds += 1
-            self._last_given_up_at = self._loop.time()
 
     def _only_id_in(self, body: bytes) -> str | None:
         found = [request_id for request_id in self._by_id if request_id.encode() in body]

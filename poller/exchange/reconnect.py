@@ -1,7 +1,8 @@
 """Keeps one connection to a market alive for ever.
 
 A socket that has ended is replaced after a random delay that grows with each failure and never ends; a socket whose end
-is announced, or that is nearly a day old, is replaced before it ends, and serves its last requests meanwhile.
+is announced, that is nearly a day old, or on which nothing is answered, is replaced before it ends, and serves its last
+requests meanwhile. A peer that is gone without a word is found out by the socket's own heartbeat.
 """
 
 import asyncio
@@ -18,11 +19,12 @@ from poller.exchange.pending import Reply
 from poller.exchange.signing import Params
 
 _OK = 200
-_REFUSALS = frozenset({418, 429})
-_LONGEST_BAN_SECONDS = 3 * 24 * 3600
 
 OpenConnection = Callable[[Counter[Unexpected]], Awaitable[Connection]]
-"""Opens one socket, counting its unexpected frames, or raises `NotConnectedError`."""
+"""Opens one socket, counting its unexpected frames, or raises `NotConnectedError`.
+
+It waits, for days if need be, while nothing may be sent from this IP: the link only spaces its attempts.
+"""
 
 
 class Link:
@@ -40,7 +42,6 @@ class Link:
         open_connection: OpenConnection,
         *,
         pacing: Pacing = DEFAULT_PACING,
-        on_handshake: Callable[[], None] | None = None,
         on_change: Callable[[str | None], None] | None = None,
     ) -> None:
         """Prepare to connect.
@@ -48,7 +49,6 @@ class Link:
         Args:
             open_connection: Opens one socket.
             pacing: How patiently.
-            on_handshake: Called before each handshake: it costs weight.
             on_change: Called with None when connected, and with the reason when a socket ended or a handshake failed.
         """
         self.unexpected: Counter[Unexpected] = Counter()
@@ -57,7 +57,6 @@ class Link:
         self.last_status: int | None = None
         self._open = open_connection
         self._pacing = pacing
-        self._on_handshake = on_handshake
         self._on_change = on_change
         self._pace = Pace(pacing, asyncio.get_running_loop().time)
         self._current: Connection | None = None
@@ -90,8 +89,8 @@ class Link:
         except TimeoutError:
             if connection is None:
                 raise NotConnectedError(f"not connected: {self.last_failure or 'not yet'}") from None
-            if connection.silent_rounds >= self._pacing.silent_rounds:
-                connection.abort("the exchange answered nothing for several requests")
+            if connection.silence >= self._pacing.silence:
+                connection.doubt()
             raise RequestTimeoutError("no reply before the deadline") from None
 
     async def run(self) -> None:
@@ -117,8 +116,6 @@ class Link:
         while True:
             await asyncio.sleep(self._pace.delay)
             self._pace.begin()
-            if self._on_handshake is not None:
-                self._on_handshake()
             try:
                 connection = await self._open(self.unexpected)
             except NotConnectedError as exc:
@@ -130,13 +127,8 @@ class Link:
 
     def _refused(self, exc: NotConnectedError) -> None:
         self.last_status = exc.status if isinstance(exc, HandshakeError) else None
-        self._pace.wait(at_least=self._ban_seconds(exc))
+        self._pace.wait()
         self._changed(str(exc))
-
-    def _ban_seconds(self, exc: NotConnectedError) -> float:
-        if not isinstance(exc, HandshakeError) or exc.status not in _REFUSALS:
-            return 0.0
-        return min(max(exc.retry_after_seconds or 0, self._pacing.refused), _LONGEST_BAN_SECONDS)
 
     async def _until_worn(self, connection: Connection) -> None:
         # Not all links of all hosts at the same hour of the day.

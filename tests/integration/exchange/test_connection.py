@@ -433,6 +433,22 @@ async def test_a_cancelled_reader_fails_what_is_pending_and_closes(start_peer: S
     assert connection._ws.closed
 
 
+async def test_a_close_that_is_cancelled_releases_the_socket_all_the_same(
+    start_peer: StartPeer, connect: Connect
+) -> None:
+    connection = await connect(await start_peer(serve_all))
+    async with asyncio.TaskGroup() as tasks:
+        reader = tasks.create_task(connection.run())
+        await asyncio.sleep(0)
+        closing = tasks.create_task(connection.close())
+        await asyncio.sleep(0)
+        reader.cancel()
+        closing.cancel()
+
+    assert connection._ws.closed
+    assert connection._ws._response.connection is None
+
+
 async def test_a_second_close_waits_for_the_first(start_peer: StartPeer, connect: Connect) -> None:
     async with running(await connect(await start_peer(hold))) as connection, asyncio.TaskGroup() as tasks:
         first = tasks.create_task(connection.close())
@@ -503,22 +519,28 @@ async def test_draining_ends_when_a_request_stays_unanswered(start_peer: StartPe
     assert isinstance(outcome, ConnectionLostError)
 
 
-async def test_only_frames_and_not_pongs_end_a_silence(start_peer: StartPeer, connect: Connect) -> None:
+async def test_a_silence_lasts_from_the_first_unanswered_request_until_a_frame_and_not_a_pong(
+    start_peer: StartPeer, connect: Connect
+) -> None:
     answering = asyncio.Event()
 
     async def script(line: Line) -> None:
         while not answering.is_set():
             await line.asked()
+            await line.ws.pong()
         await serve_all(line)
 
+    loop = asyncio.get_running_loop()
     async with running(await connect(await start_peer(script))) as connection:
-        for rounds in (1, 2, 3):
-            await asyncio.gather(*(_within(0.01, connection) for _ in range(4)), return_exceptions=True)
-            assert connection.silent_rounds == rounds
+        assert connection.silence == 0
+        began = loop.time()
+        for _ in range(3):
+            await asyncio.gather(*(_within(0.03, connection) for _ in range(4)), return_exceptions=True)
+        assert 0.09 <= connection.silence <= loop.time() - began
         answering.set()
         await asyncio.gather(_within(0.01, connection), return_exceptions=True)
         await connection.request("account.status", {})
-        assert connection.silent_rounds == 0
+        assert connection.silence == 0
 
 
 async def _within(seconds: float, connection: Connection, **params: str | int) -> None:

@@ -15,9 +15,9 @@ from poller.exchange.pacing import Pacing
 from poller.exchange.pending import Reply
 from poller.exchange.reconnect import Link
 from tests.integration.exchange.conftest import StartPeer
-from tests.integration.exchange.wire_peer import Line, Peer, hold, open_descriptors, serve_all, until
+from tests.integration.exchange.wire_peer import Line, Peer, hold, serve_all, until
 
-AT_ONCE = Pacing(first=0.0, longest=0.0, spacing=0.0, refused=0.0)
+AT_ONCE = Pacing(first=0.0, longest=0.0, spacing=0.0)
 PATIENCE = 30.0
 
 
@@ -201,31 +201,55 @@ async def test_no_reply_before_the_deadline_is_a_timeout_and_the_late_one_is_cou
         assert link.unexpected == {Unexpected.LATE: 1}
 
 
-async def test_a_socket_that_answers_pings_but_no_requests_is_replaced_after_three_rounds(
+async def test_a_socket_that_answers_pings_but_no_requests_is_replaced_and_still_awaited(
     start_peer: StartPeer, session: aiohttp.ClientSession
 ) -> None:
-    ended = asyncio.Event()
+    answering = asyncio.Event()
 
     async def script(line: Line) -> None:
         if line.number == 1:
-            try:
-                while True:
-                    await line.asked()
-            finally:
-                ended.set()
+            await line.asked()
+            patient = await line.asked()
+            await answering.wait()
+            await line.answer(patient)
         await serve_all(line)
 
-    peer = await start_peer(script)
-    async with _up(_link(session, peer)) as link:
+    pacing = Pacing(first=0.0, longest=0.0, spacing=0.0, silence=0.05)
+    async with _up(_link(session, await start_peer(script), pacing)) as link, asyncio.TaskGroup() as tasks:
         await until(lambda: link.connected)
-        for _ in range(3):
-            assert peer.upgrades == 1
-            outcomes = await asyncio.gather(*(_ask(link, within=0.05) for _ in range(5)), return_exceptions=True)
-            assert {type(outcome) for outcome in outcomes} == {RequestTimeoutError}
+        given_up = asyncio.gather(_ask(link, within=0.06), return_exceptions=True)
+        await asyncio.sleep(0)
+        patient = tasks.create_task(_line_that_answered(link, 2))
+        assert isinstance((await given_up)[0], RequestTimeoutError)
+        await until(lambda: link.connections == 2)
 
-        assert await _line_that_answered(link) == 2
-        assert link.last_failure == "the exchange answered nothing for several requests"
-        await ended.wait()
+        assert await _line_that_answered(link, 3) == 2
+        assert not patient.done()
+        answering.set()
+        assert await patient == 1
+        assert link.last_failure is None
+
+
+async def test_a_request_that_waits_while_others_are_answered_puts_no_socket_in_doubt(
+    start_peer: StartPeer, session: aiohttp.ClientSession
+) -> None:
+    async def script(line: Line) -> None:
+        await line.asked()
+        await serve_all(line)
+
+    pacing = Pacing(first=0.0, longest=0.0, spacing=0.0, silence=0.05)
+    peer = await start_peer(script)
+    async with _up(_link(session, peer, pacing)) as link:
+        await until(lambda: link.connected)
+        slow = asyncio.gather(_ask(link, within=0.06), return_exceptions=True)
+        await asyncio.sleep(0)
+        while not slow.done():
+            assert await _line_that_answered(link) == 1
+            await asyncio.wait({slow}, timeout=0.005)
+        assert isinstance(slow.result()[0], RequestTimeoutError)
+
+        assert await _line_that_answered(link) == 1
+        assert peer.upgrades == 1
 
 
 async def test_a_socket_whose_end_is_announced_is_replaced_before_and_still_answers(
@@ -265,24 +289,7 @@ async def test_an_old_socket_is_replaced_by_plan(start_peer: StartPeer, session:
         assert link.last_failure is None
 
 
-@pytest.mark.parametrize(("status", "headers"), [(429, {}), (418, {}), (429, {"Retry-After": "3600"})])
-async def test_an_exchange_that_refuses_for_the_rate_is_left_alone(
-    status: int, headers: dict[str, str], start_peer: StartPeer, session: aiohttp.ClientSession
-) -> None:
-    peer = await start_peer(serve_all)
-    peer.refusal = lambda: web.Response(status=status, headers=headers)
-    refused = 0.0 if headers else 3600.0
-    async with _up(_link(session, peer, Pacing(first=0.0, longest=0.0, spacing=0.0, refused=refused))) as link:
-        await until(lambda: link.last_status == status)
-        with pytest.raises(NotConnectedError, match=f"HTTP {status}"):
-            await _ask(link, within=0.1)
-
-        assert peer.upgrades == 1
-
-
-async def test_any_other_refusal_is_tried_again_without_an_end(
-    start_peer: StartPeer, session: aiohttp.ClientSession
-) -> None:
+async def test_a_refusal_is_tried_again_without_an_end(start_peer: StartPeer, session: aiohttp.ClientSession) -> None:
     peer = await start_peer(serve_all)
     peer.refusal = lambda: web.Response(status=403, text="<html>", content_type="text/html")
     async with _up(_link(session, peer)) as link:
@@ -294,7 +301,7 @@ async def test_any_other_refusal_is_tried_again_without_an_end(
         assert link.last_status is None
 
 
-async def test_handshakes_and_changes_are_told(start_peer: StartPeer, session: aiohttp.ClientSession) -> None:
+async def test_changes_are_told(start_peer: StartPeer, session: aiohttp.ClientSession) -> None:
     async def script(line: Line) -> None:
         if line.number == 2:
             await line.asked()
@@ -311,19 +318,16 @@ async def test_handshakes_and_changes_are_told(start_peer: StartPeer, session: a
         finally:
             peer.refusal = None
 
-    link = Link(open_connection, pacing=AT_ONCE, on_handshake=lambda: told.append("shake"), on_change=told.append)
+    link = Link(open_connection, pacing=AT_ONCE, on_change=told.append)
     async with _up(link):
         with pytest.raises(ConnectionLostError):
             await _ask(link)
         await _ask(link)
 
     assert told == [
-        "shake",
         "the exchange answered the handshake with HTTP 503",
-        "shake",
         None,
         "the exchange closed the connection: code 1001",
-        "shake",
         None,
     ]
 
@@ -372,31 +376,6 @@ async def test_ending_the_link_while_it_connects_leaves_nothing(
         async with _up(_link(session, peer)):
             for _ in range(turns):
                 await asyncio.sleep(0)
-
-
-async def test_hundreds_of_reconnects_leave_no_task_and_no_descriptor(
-    start_peer: StartPeer, session: aiohttp.ClientSession
-) -> None:
-    async def script(line: Line) -> None:
-        await line.answer(await line.asked())
-        await line.asked()
-        if line.number % 3:
-            (line.vanish if line.number % 3 == 1 else line.reset)()
-
-    peer = await start_peer(script)
-    async with _up(_link(session, peer)) as link:
-        sizes: list[tuple[int, int]] = []
-        for n in range(300):
-            await _ask(link)
-            with pytest.raises(ConnectionLostError):
-                await _ask(link)
-            if n % 50 == 0:
-                sizes.append((len(asyncio.all_tasks()), open_descriptors()))
-
-    assert peer.upgrades >= 300
-    tasks, descriptors = zip(*sizes, strict=True)
-    assert max(tasks) <= tasks[0] + 4
-    assert max(descriptors) <= descriptors[0] + 4
 
 
 async def test_a_fault_that_is_no_fault_of_the_network_is_not_hidden() -> None:

@@ -149,6 +149,25 @@ async def test_who_asks_while_a_measurement_runs_shares_it() -> None:
     assert host.asked == 10
 
 
+async def test_each_measurement_is_told_once_whoever_asked_and_a_failed_one_never() -> None:
+    host = Host()
+    host.gate = asyncio.Event()
+    clock = host.clock()
+    told: list[Measurement] = []
+    clock.on_measured = told.append
+    async with asyncio.TaskGroup() as tasks:
+        callers = [tasks.create_task(clock.measure()) for _ in range(3)]
+        await asyncio.sleep(0)
+        host.gate.set()
+    assert told == [callers[0].result()]
+
+    host.trips = [None] * 3
+    with pytest.raises(ClockUnavailableError):
+        await clock.measure()
+    assert len(told) == 1
+    assert (await clock.measure()) == told[1]
+
+
 async def test_who_shares_a_failed_measurement_shares_the_failure() -> None:
     host = Host()
     host.gate = asyncio.Event()

@@ -1,4 +1,5 @@
 import itertools
+from bisect import bisect_left
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,9 +79,18 @@ def test_delays_grow_until_the_exchange_serves_again() -> None:
     assert pace.delay <= 1
 
 
-def test_a_refusal_puts_the_next_handshake_off_at_least_as_long_as_asked() -> None:
-    pace = Pace(Pacing(first=1, longest=60, spacing=5), Clock())
-    pace.begin()
-    pace.wait(at_least=120)
+def test_an_exchange_that_turns_every_handshake_away_is_asked_for_little_of_its_weight_and_seen_again_soon() -> None:
+    clock = Clock()
+    pace = Pace(Pacing(), clock)
+    begun = []
+    while clock.seconds < 100_000:
+        begun.append(clock.seconds)
+        pace.begin()
+        pace.wait()
+        clock.seconds += pace.delay
+    pauses = [later - earlier for earlier, later in itertools.pairwise(begun)]
+    in_a_minute = max(bisect_left(begun, start + 60) - n for n, start in enumerate(begun))
 
-    assert pace.delay == 120
+    assert max(pauses) <= 10
+    assert in_a_minute * 5 <= 60
+    assert len(begun) * 5 * 60 / 100_000 < 50
