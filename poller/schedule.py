@@ -35,6 +35,7 @@ STEP_SECONDS = 0.1
 
 STILL_RUNNING = "the previous poll was still running"
 LATE = "the process was busy or asleep"
+CORRECTED = "the clock was behind and has been corrected"
 
 CLOCK_STEP = "clock step"
 """The key under which a failing `on_clock_step` is reported."""
@@ -69,7 +70,7 @@ class Series:
     _polling: bool = field(default=False, init=False)
     _reporting: bool = field(default=False, init=False)
 
-    async def fire(self) -> None:
+    async def fire(self, why_missed: str) -> None:
         """Look at the clock, report the ticks that were missed, and poll the current one if it has not been yet."""
         if self._reporting:
             return  # The reports take long: the next fire finds this tick among the missed, in order.
@@ -78,11 +79,11 @@ class Series:
             return
         missed, current = due[:-1], due[-1]
         if self._polling:
-            await self._report([*((instant, LATE) for instant in missed), (current, STILL_RUNNING)])
+            await self._report([*((instant, why_missed) for instant in missed), (current, STILL_RUNNING)])
             return
         self._polling = True
         try:
-            await self._report([(instant, LATE) for instant in missed])
+            await self._report([(instant, why_missed) for instant in missed])
             await self.tick(current)
         finally:
             self._polling = False
@@ -121,7 +122,7 @@ class Schedule:
         # cancels them at shutdown. Here a job only starts a task, and the tasks are this object's.
         self._scheduler: Any = AsyncIOScheduler(timezone=UTC, executors={"default": DebugExecutor()})
         self._series: list[Series] = []
-        self._fires: list[Callable[[], None]] = []
+        self._fires: list[Callable[[str], None]] = []
         self._polls: set[asyncio.Task[None]] = set()
         self._chores: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
@@ -141,7 +142,7 @@ class Schedule:
         """
         ticks = Ticks(timedelta(seconds=interval_seconds), last or EPOCH)
         series = Series(self._now, ticks, tick, skipped)
-        self._add(series, key, partial(self._start, key, series.fire, self._polls, self._fail))
+        self._add(series, key, partial(self._fire, key, series, self._polls, self._fail))
 
     def housekeeping(self, seconds: float, job: Callable[[], Awaitable[None]], *, key: str) -> None:
         """Await `job` every `seconds` of the steady clock after `run`, never twice at once; errors go to `on_error`."""
@@ -153,7 +154,7 @@ class Schedule:
             """Leave it at the next time."""
 
         series = Series(self._steady, Ticks(timedelta(seconds=seconds)), tick, skipped)
-        self._add(series, key, partial(self._start, key, series.fire, self._chores, self._on_error))
+        self._add(series, key, partial(self._fire, key, series, self._chores, self._on_error))
 
     def clock_changed(self, *, reset: bool) -> None:
         """Aim all ticks anew after exchange time was measured.
@@ -165,7 +166,7 @@ class Schedule:
         if reset and self._scheduler.running:
             for series in self._series:
                 series.ticks.reset(series.clock())
-        self._aim()
+        self._aim(CORRECTED)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Fire until `stop` is set or a tick has failed, and return when the polls in flight have ended.
@@ -180,7 +181,7 @@ class Schedule:
             series.ticks.restart(series.clock())
         self._scheduler.start()
         try:
-            self._fire_all()
+            self._fire_all(LATE)
             await self._until(stop)
             self._scheduler.pause()
             while self._polls:
@@ -190,16 +191,26 @@ class Schedule:
             if self._failure is not None:
                 raise self._failure
 
-    def _add(self, series: Series, key: str, fire: Callable[[], None]) -> None:
+    def _add(self, series: Series, key: str, fire: Callable[[str], None]) -> None:
         self._series.append(series)
         self._fires.append(fire)
         trigger = AlignedTrigger(series.clock, series.ticks.interval)
-        self._scheduler.add_job(fire, trigger, id=key, name=key, misfire_grace_time=None)
+        self._scheduler.add_job(fire, trigger, [LATE], id=key, name=key, misfire_grace_time=None)
+
+    def _fire(
+        self,
+        key: str,
+        series: Series,
+        tasks: set[asyncio.Task[None]],
+        failed: Callable[[str, BaseException], None],
+        why_missed: str,
+    ) -> None:
+        self._start(key, series.fire(why_missed), tasks, failed)
 
     def _start(
         self,
         key: str,
-        work: Callable[[], Coroutine[object, None, None]],
+        work: Coroutine[object, None, None],
         tasks: set[asyncio.Task[None]],
         failed: Callable[[str, BaseException], None],
     ) -> None:
@@ -208,7 +219,7 @@ class Schedule:
             if not task.cancelled() and (error := task.exception()) is not None:
                 failed(key, error)
 
-        task = asyncio.create_task(work(), name=key)
+        task = asyncio.create_task(work, name=key)
         tasks.add(task)
         task.add_done_callback(ended)
 
@@ -218,15 +229,15 @@ class Schedule:
         else:
             self._on_error(key, error)
 
-    def _fire_all(self) -> None:
+    def _fire_all(self, why_missed: str) -> None:
         for fire in self._fires:
-            fire()
+            fire(why_missed)
 
-    def _aim(self) -> None:
+    def _aim(self, why_missed: str) -> None:
         if self._scheduler.state == STATE_RUNNING:
             for job in self._scheduler.get_jobs():
                 job.reschedule(job.trigger)
-            self._fire_all()
+            self._fire_all(why_missed)
 
     async def _until(self, stop: asyncio.Event) -> None:
         apart = self._wall_minus_steady()
@@ -240,12 +251,12 @@ class Schedule:
         """Aim anew when the wall clock is stepped or slewed; without it, APScheduler sits out a backward step."""
         moved = self._wall_minus_steady() - apart
         if abs(moved) >= DRIFT_SECONDS:
-            self._aim()
+            self._aim(LATE)
             apart += moved
         if abs(moved) >= STEP_SECONDS:
             self._stepped += moved
         if self._stepped and CLOCK_STEP not in {task.get_name() for task in self._chores}:
-            self._start(CLOCK_STEP, self._tell_step, self._chores, self._on_error)
+            self._start(CLOCK_STEP, self._tell_step(), self._chores, self._on_error)
         return apart
 
     async def _tell_step(self) -> None:

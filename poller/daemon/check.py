@@ -1,14 +1,18 @@
 """Whether recording would work, found out without writing anything."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from poller.config import Settings
 from poller.daemon.database import Database, open_database
 from poller.daemon.exchange import Hide, open_exchange
+from poller.daemon.keys import able_to, read_only_accounts
 from poller.daemon.once import poll_all
 from poller.errors import EmbeddedDatabaseError, StoreUnavailableError
+from poller.exchange.meanings import meaning
+from poller.exchange.signing import KeyKind
 from poller.observation import Status
+from poller.records import AccountTotals, Snapshot
 from poller.storage.report import DatabaseReport, report
 from poller.storage.schema import check_revision
 from poller.writer import understand
@@ -69,18 +73,50 @@ def _revision(found: DatabaseReport, *, automatic: bool) -> Finding:
 
 
 async def _exchange(settings: Settings, hide: Hide) -> AsyncIterator[Finding]:
-    async with open_exchange(settings, hide=hide) as (exchange, targets):
-        offset = exchange.clock.offset_ms
+    async with open_exchange(settings, hide=hide) as way:
+        offset = way.exchange.clock.offset_ms
         yield Finding(
             subject="clock",
             good=offset is not None,
             text="the exchange does not tell its time" if offset is None else f"host clock off by {-offset} ms",
         )
-        for observation in await poll_all(exchange, targets):
-            poll = understand(observation).snapshot.poll
-            words = f"{poll.status}: {poll.error_message}" if poll.error_message else f"{poll.status}"
+        read_only = read_only_accounts(settings)
+        for target, observation in zip(way.targets, await poll_all(way.exchange, way.targets), strict=True):
+            snapshot = understand(observation).snapshot
             yield Finding(
-                subject=f"account {poll.account} {poll.market}",
-                good=poll.status is Status.OK,
-                text="key accepted" if poll.status is Status.OK else words,
+                subject=f"account {target.account} {target.market}",
+                good=snapshot.poll.status is Status.OK,
+                text=opinion(snapshot, kind=target.credentials.kind, read_only=target.account in read_only),
             )
+
+
+def opinion(snapshot: Snapshot, *, kind: KeyKind, read_only: bool) -> str:
+    """Return what the exchange thinks of the key that a snapshot was asked for with.
+
+    Args:
+        snapshot: What came of it.
+        kind: Of the key.
+        read_only: Whether the key is known to be read-only.
+    """
+    poll, totals = snapshot.poll, snapshot.totals
+    if totals is not None:
+        return "; ".join([f"{kind} key accepted", *_rights(totals, read_only=read_only)])
+    told = meaning(poll.status, exchange_status=poll.exchange_status, error_code=poll.error_code)
+    code = f" {poll.error_code}" if poll.error_code is not None else ""
+    words = f" ({poll.error_message})" if poll.error_message else ""
+    match poll.status:
+        case Status.UNAUTHORIZED:
+            verdict = f"{kind} key refused"
+        case Status.MALFORMED:
+            verdict = f"{kind} key not refused"
+        case _:
+            verdict = f"{kind} key neither accepted nor refused, {poll.status}"
+    return f"{verdict}{code}: {told}{words}"
+
+
+def _rights(totals: AccountTotals, *, read_only: bool) -> Iterator[str]:
+    """Yield what is known of the rights: of the account from the reply, of the key from the configuration alone."""
+    if totals.can_trade is None and totals.can_withdraw is None:
+        return  # a reply of USDⓈ-M does not say
+    yield f"the account can {able_to(totals) or 'neither trade nor withdraw'}"
+    yield "the key is known to be read-only" if read_only else "the key is not known to be read-only"

@@ -1,36 +1,29 @@
 """The way to the exchange, built from the settings: real or simulated, one link a market."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
+from dataclasses import dataclass
 from functools import partial
-from http import HTTPStatus
 from typing import Final
 
 import aiohttp
 import structlog
 
 from poller.config import Account, Settings
+from poller.daemon.wire import Wire
 from poller.errors import ClockUnavailableError
-from poller.exchange.clock import ExchangeClock, Sample
-from poller.exchange.connection import Connection, HandshakeError
-from poller.exchange.endpoints import HANDSHAKE_WEIGHT, TIME_WEIGHT, Endpoint, Override, endpoints
-from poller.exchange.frames import Unexpected
-from poller.exchange.pacing import DEFAULT_PACING
+from poller.exchange.asking import Exchange
+from poller.exchange.clock import ExchangeClock, Measurement
+from poller.exchange.endpoints import Endpoint, Override, endpoints
+from poller.exchange.holds import Hold
 from poller.exchange.reconnect import Link
-from poller.exchange.rest import server_time
 from poller.exchange.signing import Credentials, hmac_signer
-from poller.exchange.verdict import public_message
-from poller.exchange.weight import Weight
-from poller.observation import AssetMode, Market
-from poller.poll import Exchange, Target
+from poller.observation import AssetMode, AssetModeSource, Market
+from poller.poll import Target
 from poller.simulator import SimulatedExchange
 
 _START_SECONDS: Final = 5.0
-_REFUSALS: Final = frozenset({HTTPStatus.IM_A_TEAPOT, HTTPStatus.TOO_MANY_REQUESTS})
-_HARMLESS: Final = frozenset({Unexpected.LATE, Unexpected.EVENT})
 
 Hide = Callable[[str], None]
 """Is told a secret that must never be printed."""
@@ -38,12 +31,38 @@ Hide = Callable[[str], None]
 _log = structlog.stdlib.get_logger()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """All that it takes to ask the exchange.
+
+    Attributes:
+        exchange: For polls.
+        targets: Whom to poll.
+        wire: For all else.
+        session: Of HTTP.
+        endpoints: Of both markets.
+    """
+
+    exchange: Exchange
+    targets: tuple[Target, ...]
+    wire: Wire
+    session: aiohttp.ClientSession
+    endpoints: Mapping[Market, Endpoint]
+
+
 @asynccontextmanager
-async def open_exchange(settings: Settings, *, hide: Hide) -> AsyncIterator[tuple[Exchange, tuple[Target, ...]]]:
+async def open_exchange(
+    settings: Settings, *, hide: Hide, on_hold: Callable[[Hold], None] | None = None, banned_seconds: float = 0.0
+) -> AsyncIterator[Way]:
     """Stay connected to every market that an account is polled on, for as long as the context lasts.
 
     It waits a few seconds for the clock to be measured and needs no success: until then the host's clock is believed.
-    `hide` is told the secrets that the simulator makes.
+
+    Args:
+        settings: Whom to ask, and where.
+        hide: Told the secrets that the simulator makes.
+        on_hold: Told what must not be asked for a while.
+        banned_seconds: For how long nothing may be sent, as an earlier run was told.
     """
     async with AsyncExitStack() as stack:
         simulator = await stack.enter_async_context(SimulatedExchange()) if settings.simulates else None
@@ -53,59 +72,36 @@ async def open_exchange(settings: Settings, *, hide: Hide) -> AsyncIterator[tupl
             for account in settings.accounts
             for target in _targets(settings, account, rows, _credentials(account, simulator, hide))
         )
-        session = await stack.enter_async_context(aiohttp.ClientSession())
-        exchange = _exchange(session, {target.market: rows[target.market] for target in targets})
-        await stack.enter_async_context(_running(exchange.links.values()))
+        session = await stack.enter_async_context(aiohttp.ClientSession(proxy=settings.proxy))
+        used = {target.market: rows[target.market] for target in targets}
+        wire = Wire(session, used, share=settings.exchange.weight_share, on_hold=on_hold)
+        wire.clock.on_measured = report_clock
+        wire.holds.restore(banned_seconds)
+        links = {
+            market: Link(partial(wire.connect, market), on_change=partial(_report_link, market)) for market in used
+        }
+        exchange = Exchange(links=links, clock=wire.clock, budget=wire.budget, holds=wire.holds)
+        await stack.enter_async_context(_running(links.values()))
         try:
             async with asyncio.timeout(_START_SECONDS):
-                await measure_clock(exchange.clock)
+                await measure_clock(wire.clock)
         except TimeoutError:
             _log.warning("clock not measured", reason="the exchange did not tell its time yet")
-        yield exchange, targets
+        yield Way(exchange=exchange, targets=targets, wire=wire, session=session, endpoints=rows)
 
 
 async def measure_clock(clock: ExchangeClock) -> None:
-    """Measure the exchange's clock and log what was found; a failure leaves the clock as it was."""
+    """Measure the exchange's clock; a failure is logged and leaves the clock as it was."""
     try:
-        measured = await clock.measure()
+        await clock.measure()
     except ClockUnavailableError as exc:
         _log.warning("clock not measured", reason=str(exc))
-        return
+
+
+def report_clock(measured: Measurement) -> None:
+    """Log what a measurement of the exchange's clock found."""
     log = _log.warning if measured.host_clock_off else _log.info
     log("clock measured", offset_ms=measured.offset_ms, round_trip_ms=measured.round_trip_ms)
-
-
-def _exchange(session: aiohttp.ClientSession, used: Mapping[Market, Endpoint]) -> Exchange:
-    async def sample() -> Sample:
-        """Ask the markets in turn: they belong to one exchange, and any of them may be down."""
-        failure = ClockUnavailableError("no market is polled")
-        for endpoint in used.values():
-            weight.spend(TIME_WEIGHT)
-            try:
-                return await server_time(session, endpoint)
-            except ClockUnavailableError as exc:
-                failure = exc
-        raise failure
-
-    async def connect(market: Market, unexpected: Counter[Unexpected]) -> Connection:
-        """Open a socket, unless the whole address has to be silent: a handshake costs weight on it, too."""
-        await asyncio.sleep(exchange.silent_seconds())
-        weight.spend(HANDSHAKE_WEIGHT)
-        try:
-            return await Connection.open(
-                session, used[market].ws_url, unexpected, on_unexpected=partial(_report_frame, market)
-            )
-        except HandshakeError as exc:
-            if exc.status in _REFUSALS:
-                seconds = max(exc.retry_after_seconds or 0, DEFAULT_PACING.refused)
-                exchange.quiet_until = clock.now() + timedelta(seconds=seconds)
-            raise
-
-    clock = ExchangeClock(sample)
-    weight = Weight(clock.now_ms)
-    links = {market: Link(partial(connect, market), on_change=partial(_report_link, market)) for market in used}
-    exchange = Exchange(links=links, clock=clock, weight=weight)
-    return exchange
 
 
 @asynccontextmanager
@@ -124,16 +120,6 @@ def _report_link(market: Market, failure: str | None) -> None:
         _log.info("connected", market=market.value)
     else:
         _log.warning("not connected", market=market.value, reason=failure)
-
-
-def _report_frame(market: Market, kind: Unexpected, body: bytes) -> None:
-    log = _log.debug if kind in _HARMLESS else _log.warning
-    log(
-        "unexpected frame",
-        market=market.value,
-        kind=kind.value,
-        frame=public_message(body[:300].decode(errors="replace")),
-    )
 
 
 def _overrides(settings: Settings, simulator: SimulatedExchange | None) -> Mapping[Market, Override]:
@@ -159,6 +145,7 @@ def _targets(
             interval_seconds=account.interval_seconds,
             credentials=credentials,
             asset_mode=account.asset_mode,
+            asset_mode_source=AssetModeSource.CONFIG if account.asset_mode else None,
         )
 
 

@@ -9,12 +9,16 @@ from typing import Final
 from uuid import uuid4
 
 from poller.config import Settings
+from poller.daemon.bans import noted_ban_seconds, noting_bans
 from poller.daemon.database import open_database, upgrade_schema
 from poller.daemon.exchange import Hide, open_exchange
+from poller.daemon.keys import compare_keys
+from poller.daemon.reference import Reference
 from poller.daemon.run import refuse_foreign_labels
 from poller.daemon.spool import open_spool
+from poller.exchange.asking import Exchange
 from poller.observation import Observation
-from poller.poll import MAX_DEADLINE_SECONDS, Exchange, Target, poll
+from poller.poll import MAX_DEADLINE_SECONDS, Target, poll
 from poller.records import Snapshot
 from poller.storage.store import Store
 from poller.ticks import aligned
@@ -53,8 +57,16 @@ async def once(settings: Settings, *, hide: Hide) -> Outcome:
         store = Store(database.url)
         stack.push_async_callback(store.close)
         await refuse_foreign_labels(store, settings)
-        exchange, targets = await stack.enter_async_context(open_exchange(settings, hide=hide))
-        observations = await poll_all(exchange, targets)
+        banned_seconds = await noted_ban_seconds(spool)
+        hear = await stack.enter_async_context(noting_bans(spool))
+        way = await stack.enter_async_context(
+            open_exchange(settings, hide=hide, on_hold=hear, banned_seconds=banned_seconds)
+        )
+        if not settings.simulates:  # the simulator makes new keys at each start
+            await compare_keys(spool, way.targets)
+        reference = Reference(way, store=store)
+        await reference.refresh(spool.append)
+        observations = await poll_all(way.exchange, [reference.informed(target) for target in way.targets])
         for observation in observations:
             await spool.append(observation)
         writer = Writer(spool=spool, store=store)

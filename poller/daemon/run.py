@@ -10,9 +10,12 @@ from typing import Final
 import structlog
 
 from poller.config import Settings
+from poller.daemon.bans import noted_ban_seconds, noting_bans
 from poller.daemon.database import Database, open_database, upgrade_schema
 from poller.daemon.exchange import Hide, open_exchange
+from poller.daemon.keys import TradingWarnings, compare_keys, read_only_accounts
 from poller.daemon.recorder import Recorder
+from poller.daemon.reference import Reference
 from poller.daemon.spool import open_spool
 from poller.errors import StoreUnavailableError
 from poller.storage.embedded import EmbeddedPostgres
@@ -47,10 +50,17 @@ async def run(settings: Settings, *, migrate: bool, hide: Hide, announce: Callab
             store = Store(database.url)
             stack.push_async_callback(store.close)
             await refuse_foreign_labels(store, settings)
-            exchange, targets = await stack.enter_async_context(open_exchange(settings, hide=hide))
-            writer = Writer(spool=spool, store=store)
+            banned_seconds = await noted_ban_seconds(spool)
+            hear = await stack.enter_async_context(noting_bans(spool))
+            way = await stack.enter_async_context(
+                open_exchange(settings, hide=hide, on_hold=hear, banned_seconds=banned_seconds)
+            )
+            if not settings.simulates:  # the simulator makes new keys at each start
+                await compare_keys(spool, way.targets)
+            reference, warn = Reference(way, store=store), TradingWarnings(read_only_accounts(settings))
+            writer = Writer(spool=spool, store=store, listeners=(reference.learn, warn))
             recorder = Recorder(
-                exchange=exchange, targets=targets, spool=spool, writer=writer, keep_seconds=settings.spool.keep_seconds
+                way=way, reference=reference, spool=spool, writer=writer, keep_seconds=settings.spool.keep_seconds
             )
             if database.embedded:
                 _keep_running(recorder, database.embedded, store)

@@ -17,14 +17,15 @@ from poller.simulator import SimulatedExchange
 from poller.simulator.faults import Delay, Drop, ErrorReply
 from poller.simulator.journal import Journal
 from tests.acceptance.conftest import Workplace
-from tests.support.exchange import truncated
+from tests.support.exchange import METHODS, truncated
+from tests.support.secrecy import confide
 
 Rows = Sequence[tuple[Any, ...]]
 
 
 def asked(journal: Journal) -> int:
-    """Count the requests for an account, not those for the time."""
-    return sum(request.label == "main" for request in journal.requests)
+    """Count the polls, not the requests for the time, the modes and the contracts."""
+    return sum(request.method in METHODS.values() for request in journal.requests)
 
 
 def query(url: str, statement: str) -> Rows:
@@ -151,8 +152,8 @@ async def test_a_host_that_is_an_hour_wrong_files_history_in_exchange_time(
         assert await program.stop() == 0
     stored = query(
         workplace.database_url,
-        "SELECT DISTINCT status, round(extract(epoch FROM time - stored_at) / 60), attempts, clock_offset_ms / 60000"
-        " FROM poller.polls",
+        "SELECT DISTINCT status, round(extract(epoch FROM time - stored_at) / 60), attempts,"
+        " round(clock_offset_ms / 60000.0) FROM poller.polls",
     )
 
     assert stored == [("ok", 60, 1, 60)]
@@ -211,14 +212,54 @@ async def test_a_malformed_reply_is_kept_and_polling_goes_on(workplace: Workplac
     assert rejected == [("usdm", "Input data was truncated", True, True)]
 
 
-async def test_one_refused_account_says_so_every_tick(workplace: Workplace, exchange: SimulatedExchange) -> None:
-    exchange.faults.next(None, ErrorReply(status=401, code=-2015, msg="Invalid API-key, IP, or permissions."), times=2)
+async def test_a_refused_account_says_so_and_is_left_alone(workplace: Workplace, exchange: SimulatedExchange) -> None:
+    message = "Invalid API-key, IP, or permissions."
+    exchange.faults.next(Market.USDM, ErrorReply(status=401, code=-2015, msg=message), times=None)
     async with workplace.running("run") as program:
         refused = await program.until("poll stored", status="unauthorized")
-        await program.until("poll stored", status="ok")
+        paused = await program.until("poll stored", status="paused")
+        await program.until("poll stored", status="ok", market="coinm")
         assert await program.stop() == 0
 
-    assert refused["error"] == "Invalid API-key, IP, or permissions."
+    assert refused["error"] == message
+    assert paused["error"].endswith(message)
+    assert [seen.method for seen in exchange.journal.requests].count(METHODS[Market.USDM]) == 1
+
+
+async def test_a_ban_survives_a_kill(workplace: Workplace, exchange: SimulatedExchange) -> None:
+    async with workplace.running("run") as program:
+        await program.until("poll stored", count=2, status="ok")
+        exchange.ban(6)
+        await program.until("address banned")
+        await program.until("poll stored", status="paused")
+        program.process.kill()
+        await program.ended()
+    seen = len(exchange.journal.requests), len(exchange.journal.handshakes)
+    async with workplace.running("run") as program:
+        banned = await program.until("address banned")
+        paused = await program.until("poll stored", status="paused")
+        assert (len(exchange.journal.requests), len(exchange.journal.handshakes)) == seen
+        await program.until("poll stored", status="ok")
+        assert await program.stop() == 0
+    refused = [request.status for request in exchange.journal.requests if request.status == 418]
+
+    assert "earlier run" in banned["reason"]
+    assert "banned" in paused["error"]
+    assert len(refused) <= 2  # one poll of each market was under way when the ban began
+
+
+async def test_a_changed_key_and_one_that_may_trade_are_told(workplace: Workplace, exchange: SimulatedExchange) -> None:
+    async with workplace.running("run") as program:
+        told = await program.until("key may trade", account="main")
+        assert await program.stop() == 0
+    key = exchange.add_account("main")
+    confide(key.api_key, key.api_secret)
+    changed = {"BINANCE_API_KEY": key.api_key, "BINANCE_API_SECRET": key.api_secret or ""}
+    async with workplace.running("run", environ=changed) as program:
+        await program.until("key changed", account="main")
+        assert await program.stop() == 0
+
+    assert told["reason"] == "the account can trade and withdraw; the key is not known to be read-only"
 
 
 async def test_once_polls_stores_and_shows_every_account(workplace: Workplace) -> None:

@@ -15,7 +15,7 @@ import time_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poller.schedule import CLOCK_STEP, LATE, STILL_RUNNING, Schedule
+from poller.schedule import CLOCK_STEP, CORRECTED, LATE, STILL_RUNNING, Schedule
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 HOUR = 3600.0
@@ -446,7 +446,7 @@ def test_ticks_left_out_by_a_forward_correction_are_skipped(journal: Journal) ->
 
     run(journal, (15, measure), until=35, schedule=schedule)
 
-    assert journal.skipped == [(at(20), LATE), (at(30), LATE), (at(40), LATE)]
+    assert journal.skipped == [(at(20), CORRECTED), (at(30), CORRECTED), (at(40), CORRECTED)]
     assert journal.polled == [at(10), at(50), at(60), at(70)]
 
 

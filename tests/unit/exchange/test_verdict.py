@@ -1,21 +1,23 @@
-"""What every answer of the exchange means for the tick."""
+"""What every answer of the exchange asks for."""
 
-from datetime import UTC, datetime
+from http import HTTPStatus
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from poller.errors import (
+    ClockUnavailableError,
     ConnectionLostError,
     NotConnectedError,
     OversizedFrameError,
     RequestTimeoutError,
     TransientError,
 )
-from poller.exchange.messages import Envelope, ErrorData, RemoteError
-from poller.exchange.verdict import judge, judge_failure, public_message, quiet_until
+from poller.exchange.connection import HandshakeError
+from poller.exchange.messages import Envelope, RemoteError
+from poller.exchange.verdict import Action, Verdict, assess, judge, overheard, public_message
 from poller.observation import Status
-
-NOW = datetime(2026, 11, 21, 12, 0, 10, tzinfo=UTC)
 
 
 def refusal(status: int, code: int, msg: str = "") -> Envelope:
@@ -23,39 +25,55 @@ def refusal(status: int, code: int, msg: str = "") -> Envelope:
 
 
 def test_a_reply_with_status_200_is_left_to_the_normaliser() -> None:
-    assert judge(Envelope(id="1", status=200)).status is None
-    assert judge(None).status is None
+    assert judge(Envelope(id="1", status=200)) == Verdict(None)
+    assert judge(None) == Verdict(None)
+
+
+def test_an_error_without_a_status_is_no_account() -> None:
+    assert judge(Envelope(id="1", error=RemoteError(code=-2015))).status is Status.UNAUTHORIZED
+    assert judge(Envelope(id="1", status=200, error=RemoteError(code=3))).status is Status.REJECTED
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "expected", "retry"),
+    ("status", "code", "expected", "action", "lasting"),
     [
-        (429, -1003, Status.RATE_LIMITED, False),
-        (418, -1003, Status.BANNED, False),
-        (429, -9999, Status.RATE_LIMITED, False),
-        (400, -1021, Status.CLOCK_SKEW, True),
-        (400, -1022, Status.UNAUTHORIZED, False),
-        (401, -2014, Status.UNAUTHORIZED, False),
-        (401, -2015, Status.UNAUTHORIZED, False),
-        (401, -7777, Status.UNAUTHORIZED, False),
-        (400, -4109, Status.UNAUTHORIZED, False),
-        (400, -1109, Status.EXCHANGE_ERROR, True),
-        (400, -1000, Status.EXCHANGE_ERROR, True),
-        (408, -1007, Status.EXCHANGE_ERROR, True),
-        (503, -1008, Status.EXCHANGE_ERROR, True),
-        (503, -1016, Status.EXCHANGE_ERROR, False),
-        (500, -7777, Status.EXCHANGE_ERROR, True),
-        (400, -1102, Status.REJECTED, False),
-        (403, 0, Status.REJECTED, False),
-        (400, -5000, Status.REJECTED, False),
+        (429, -1003, Status.RATE_LIMITED, Action.PAUSE, Action.NOTHING),
+        (418, -1003, Status.BANNED, Action.BAN, Action.NOTHING),
+        (400, -1003, Status.RATE_LIMITED, Action.PAUSE, Action.NOTHING),
+        (429, -9999, Status.RATE_LIMITED, Action.PAUSE, Action.NOTHING),
+        (418, None, Status.BANNED, Action.BAN, Action.NOTHING),
+        (400, -1021, Status.CLOCK_SKEW, Action.RESYNC, Action.NOTHING),
+        (400, -1022, Status.UNAUTHORIZED, Action.REFUSE, Action.NOTHING),
+        (401, -2014, Status.UNAUTHORIZED, Action.REFUSE, Action.NOTHING),
+        (401, -2015, Status.UNAUTHORIZED, Action.REFUSE, Action.NOTHING),
+        (401, -1002, Status.UNAUTHORIZED, Action.REFUSE, Action.NOTHING),
+        (400, -1011, Status.UNAUTHORIZED, Action.REFUSE, Action.NOTHING),
+        (400, -1099, Status.UNAUTHORIZED, Action.REFUSE, Action.NOTHING),
+        (400, -2017, Status.UNAUTHORIZED, Action.REFUSE, Action.NOTHING),
+        (400, -4056, Status.UNAUTHORIZED, Action.REFUSE, Action.NOTHING),
+        (400, -4109, Status.UNAUTHORIZED, Action.REFUSE, Action.NOTHING),
+        (401, -7777, Status.UNAUTHORIZED, Action.REFUSE, Action.NOTHING),
+        (400, -1109, Status.EXCHANGE_ERROR, Action.RETRY, Action.REFUSE),
+        (400, -1000, Status.EXCHANGE_ERROR, Action.RETRY, Action.NOTHING),
+        (401, -1001, Status.EXCHANGE_ERROR, Action.RETRY, Action.NOTHING),
+        (400, -1006, Status.EXCHANGE_ERROR, Action.RETRY, Action.NOTHING),
+        (408, -1007, Status.EXCHANGE_ERROR, Action.RETRY, Action.NOTHING),
+        (408, None, Status.EXCHANGE_ERROR, Action.RETRY, Action.NOTHING),
+        (500, -7777, Status.EXCHANGE_ERROR, Action.RETRY, Action.NOTHING),
+        (503, None, Status.EXCHANGE_ERROR, Action.RETRY, Action.NOTHING),
+        (503, -1008, Status.EXCHANGE_ERROR, Action.RETRY, Action.BACK_OFF),
+        (503, -1016, Status.EXCHANGE_ERROR, Action.BACK_OFF, Action.NOTHING),
+        (403, 0, Status.EXCHANGE_ERROR, Action.BACK_OFF, Action.NOTHING),
+        *(
+            (400, code, Status.REJECTED, Action.ALERT, Action.NOTHING)
+            for code in (-1100, -1101, -1102, -1103, -1104, -1105, -1106, -5000, -7777)
+        ),
     ],
 )
-def test_a_refusal_becomes_a_status_and_a_decision_to_retry(
-    status: int, code: int, expected: Status, *, retry: bool
+def test_a_refusal_becomes_a_status_and_an_action(
+    status: int, code: int | None, expected: Status, action: Action, lasting: Action
 ) -> None:
-    verdict = judge(refusal(status, code))
-
-    assert (verdict.status, verdict.retry) == (expected, retry)
+    assert assess(status=status, code=code) == Verdict(expected, action, lasting)
 
 
 def test_only_limits_and_bans_silence_the_whole_address() -> None:
@@ -64,38 +82,56 @@ def test_only_limits_and_bans_silence_the_whole_address() -> None:
     assert not judge(refusal(503, -1008)).pauses
 
 
-def test_a_clock_that_is_off_is_measured_before_the_retry() -> None:
-    assert judge(refusal(400, -1021)).resync
-    assert not judge(refusal(503, -1008)).resync
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (NotConnectedError("x"), Verdict(Status.DISCONNECTED)),
+        (ConnectionLostError("x"), Verdict(Status.DISCONNECTED, Action.RETRY)),
+        (OversizedFrameError("x"), Verdict(Status.MALFORMED)),
+        (RequestTimeoutError("x"), Verdict(Status.TIMEOUT)),
+        (HandshakeError("x"), Verdict(Status.DISCONNECTED)),
+        (HandshakeError("x", status=418), Verdict(Status.BANNED, Action.BAN)),
+        (HandshakeError("x", status=429), Verdict(Status.RATE_LIMITED, Action.PAUSE)),
+        (HandshakeError("x", status=403), Verdict(Status.EXCHANGE_ERROR, Action.BACK_OFF)),
+        (HandshakeError("x", status=502), Verdict(Status.EXCHANGE_ERROR, Action.RETRY)),
+    ],
+)
+def test_the_lack_of_a_reply_becomes_a_status_and_an_action(error: TransientError, verdict: Verdict) -> None:
+    assert judge(error) == verdict
+
+
+@given(
+    status=st.none() | st.sampled_from(HTTPStatus) | st.integers(),
+    code=st.none() | st.integers(-6000, 0) | st.integers(),
+    failure=st.none() | st.sampled_from([ConnectionLostError("x"), ClockUnavailableError("x")]),
+)
+def test_every_answer_has_a_verdict_and_a_grave_one_outranks_all(
+    status: int | None, code: int | None, failure: TransientError | None
+) -> None:
+    verdict = assess(status=status, code=code, failure=failure)
+
+    assert (verdict.status is None) == (failure is None and code is None and status in {None, 200})
+    if status == 418:
+        assert verdict.action is Action.BAN
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "retry"),
+    ("frame", "action"),
     [
-        (NotConnectedError("x"), Status.DISCONNECTED, False),
-        (ConnectionLostError("x"), Status.DISCONNECTED, True),
-        (OversizedFrameError("x"), Status.MALFORMED, False),
-        (RequestTimeoutError("x"), Status.TIMEOUT, False),
+        (b'{"id":null,"status":429,"error":{"code":-1003,"msg":"x"}}', Action.PAUSE),
+        (b'{"id":"late","status":418,"error":{"code":-1003,"msg":"x"}}', Action.BAN),
+        (b'{"id":null,"status":503,"error":{"code":-1016,"msg":"x"}}', Action.BACK_OFF),
+        (b'{"239999":"The system is under maintenance"}', Action.BACK_OFF),
+        (b'{"id":null,"status":401,"error":{"code":-2015,"msg":"x"}}', Action.NOTHING),
+        (b'{"id":"late","status":200,"result":{"239999":1}}', Action.NOTHING),
+        (b'{"error":{"code":3,"msg":"Invalid JSON"}}', Action.NOTHING),
+        (b'{"event":{"e":"serverShutdown"}}', Action.NOTHING),
+        (b"<html>", Action.NOTHING),
+        (b"\xff", Action.NOTHING),
     ],
 )
-def test_the_lack_of_a_reply_becomes_a_status(error: TransientError, status: Status, *, retry: bool) -> None:
-    verdict = judge_failure(error)
-
-    assert (verdict.status, verdict.retry) == (status, retry)
-
-
-@pytest.mark.parametrize(
-    ("error", "until"),
-    [
-        (RemoteError(-1003, "…banned until 1795262469840. Please…"), "2026-11-21T12:01:09.840"),
-        (RemoteError(-1003, "slow down", ErrorData(retry_after=1795262430000)), "2026-11-21T12:00:30.000"),
-        (RemoteError(-1003, "slow down", ErrorData(retry_after=1)), "2026-11-21T12:00:10.000"),
-        (RemoteError(-1003, "slow down"), "2026-11-21T12:01:00.000"),
-        (None, "2026-11-21T12:01:00.000"),
-    ],
-)
-def test_silence_lasts_as_long_as_the_exchange_says(error: RemoteError | None, until: str) -> None:
-    assert quiet_until(error, NOW).isoformat(timespec="milliseconds") == f"{until}+00:00"
+def test_a_frame_without_a_request_concerns_only_the_address_or_the_market(frame: bytes, action: Action) -> None:
+    assert overheard(frame)[0].action is action
 
 
 def test_a_stored_message_holds_no_address_key_or_control_character() -> None:
