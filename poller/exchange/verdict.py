@@ -125,7 +125,7 @@ def assess(*, status: int | None = None, code: int | None = None, failure: Trans
         return _BY_GRAVE_STATUS[status]
     if code is not None and code in _BY_CODE:
         return _BY_CODE[code]
-    if failure is not None and status is None:
+    if failure is not None and status in {HTTPStatus.OK, None}:
         return _of_failure(failure)
     if code is None and status in {HTTPStatus.OK, None}:
         return _ACCEPTED
