@@ -41,6 +41,7 @@ class Status(StrEnum):
     MALFORMED = "malformed"
     PAUSED = "paused"
     SKIPPED = "skipped"
+    SPOOL_FULL = "spool_full"
 
 
 class AssetMode(StrEnum):

@@ -49,6 +49,7 @@ _BY_OUTCOME: Final[Mapping[Status, str]] = {
     Status.MALFORMED: "the reply was not understood: look for a newer release, else report it",
     Status.PAUSED: "nothing was asked, to spare the weight of this IP address: try again later",
     Status.SKIPPED: "nothing was asked: this machine was too slow",
+    Status.SPOOL_FULL: "what was answered could not be kept: the spool or its disk had no room",
 }
 
 

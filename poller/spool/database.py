@@ -35,6 +35,8 @@ def translated() -> Iterator[None]:
         if code in _CORRUPT:
             raise DamagedFileError(str(error)) from error
         raise
+    except UnicodeDecodeError as error:  # SQLite's message quotes what is damaged, and Python cannot read it
+        raise DamagedFileError(f"a name in the file is damaged: {error.reason}") from error
 
 
 class Database:

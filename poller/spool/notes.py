@@ -21,10 +21,12 @@ LONGEST: Final = 1024
 NoteValue = bytes
 """What a note says."""
 
-_MAKE: Final = (
+MAKE_NOTES: Final = (
     "CREATE TABLE IF NOT EXISTS notes (name TEXT NOT NULL UNIQUE, noted_at INTEGER NOT NULL, value BLOB,"
     " crc INTEGER NOT NULL)"
 )
+"""The layout of their table."""
+
 # No entry has the id 0.
 _SET_ASIDE: Final = "INSERT INTO damaged SELECT 0, ?, ?, noted_at, crc, value FROM notes WHERE rowid = ?"
 _REASON: Final = "a note with a wrong checksum"
@@ -71,7 +73,7 @@ def read_notes(database: Database) -> tuple[dict[str, Note], list[int]]:
 
 def write_notes(connection: sqlite3.Connection, notes: Iterable[Note]) -> None:
     """Put notes in the place of those of the same names."""
-    connection.execute(_MAKE)
+    connection.execute(MAKE_NOTES)
     rows = [(note.name, note.noted_at, note.value, _crc(note)) for note in notes]
     connection.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?)", rows)
 

@@ -7,8 +7,9 @@ from typing import Final
 from uuid import uuid4
 
 from poller.errors import ConfigError, PollerError
-from poller.spool.carve import PAGE_SIZE
+from poller.spool.carve import PAGE_SIZE, wal_of
 from poller.spool.database import DamagedFileError, translated
+from poller.spool.notes import MAKE_NOTES
 from poller.spool.row import identity_crc
 
 VERSION: Final = 1
@@ -16,6 +17,7 @@ VERSION: Final = 1
 
 _BUSY_SECONDS: Final = 10.0  # somebody who looks into the file may hold it
 _TABLES: Final = frozenset({"identity", "entries", "last_ticks", "damaged"})
+# SQLite keeps this text as it is, and a file with another one is taken for damaged: a new space is a new version.
 _SCHEMA: Final = """
 BEGIN IMMEDIATE;
 CREATE TABLE identity (recorder TEXT NOT NULL, version INTEGER NOT NULL, crc INTEGER NOT NULL);
@@ -29,6 +31,7 @@ CREATE TABLE last_ticks (
 );
 CREATE TABLE damaged (id INTEGER NOT NULL, found_at INTEGER NOT NULL, reason TEXT NOT NULL, appended_at, crc, entry);
 """
+_LAYOUT: Final = "SELECT type || ' ' || name, sql FROM sqlite_schema"
 _HEADER_MAGIC: Final = b"SQLite format 3\0"
 _HEADER_CONSTANTS: Final = {
     16: PAGE_SIZE.to_bytes(2, "big"),
@@ -45,9 +48,10 @@ def refuse_foreign(path: Path) -> None:
     """
     # immutable: no log is read, replayed or removed, whatever state it is in
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as connection:
+        connection.text_factory = _text
         try:
             names = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
             return  # no database: damage, if anything
     if names and names.isdisjoint(_TABLES):
         raise ConfigError([f"spool.path: {path} is a database, but no spool"])
@@ -71,7 +75,7 @@ def connect(path: Path, *, recorder: str | None = None) -> tuple[sqlite3.Connect
             if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) != sqlite3.SQLITE_ERROR:
                 raise
             raise DamagedFileError(f"the layout is damaged: {error}") from error
-        except (sqlite3.Error, PollerError):
+        except (sqlite3.Error, PollerError, UnicodeDecodeError):
             connection.close()
             raise
 
@@ -81,6 +85,8 @@ def _check_header(path: Path) -> None:
     with path.open("rb") as file:
         header = file.read(100)
     expected = all(header[at : at + len(value)] == value for at, value in _HEADER_CONSTANTS.items())
+    if not header and wal_of(path).exists() and wal_of(path).stat().st_size:
+        raise DamagedFileError("the file is empty beside its log")  # which SQLite would remove
     if header and not (header.startswith(_HEADER_MAGIC) and expected and header[18:20] in {b"\1\1", b"\2\2"}):
         raise DamagedFileError("the header is damaged")
 
@@ -95,6 +101,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, recorder: str) -> str:
         )
         connection.execute("COMMIT")
     found = _identify(connection, path)
+    _check_layout(connection)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA fullfsync = ON")  # where fsync alone does not reach the disk
@@ -114,6 +121,18 @@ def _identify(connection: sqlite3.Connection, path: Path) -> str:
     if version > VERSION:
         raise ConfigError([f"spool.path: {path} has version {version}, this release reads up to version {VERSION}"])
     return str(recorder)
+
+
+def _check_layout(connection: sqlite3.Connection) -> None:
+    """SQLite does as a damaged layout says: a column of another name is missing, one of another kind refuses rows."""
+    found = dict(connection.execute(_LAYOUT).fetchall())
+    with closing(sqlite3.connect(":memory:")) as model:
+        model.executescript(f"{_SCHEMA} COMMIT;")
+        if "table notes" in found:
+            model.execute(MAKE_NOTES)
+        expected = dict(model.execute(_LAYOUT).fetchall())
+    if not expected.items() <= found.items():
+        raise DamagedFileError("the layout is damaged")
 
 
 def _text(data: bytes) -> str:

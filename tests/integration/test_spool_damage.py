@@ -78,6 +78,7 @@ async def keep(folder: Path, *, closed: bool) -> Kept:
         entries[await spool.append(entry)] = entry
         if number == LAST // 2:
             await spool.done(list(entries)[:30])
+            await spool.remember("note", b"what a restart must not forget")
     if closed:
         await spool.close()
     shutil.copytree(folder / "live", folder / "kept")
@@ -199,6 +200,39 @@ async def test_a_log_cut_short_gives_back_what_is_left_of_it(tmp_path: Path) -> 
         got = await found(folder)
 
         assert len(lost(kept, got)) <= len(kept.entries) * (1 - part) + FEW, part
+
+
+async def test_an_empty_file_beside_its_log_is_rescued_from_the_log(tmp_path: Path) -> None:
+    kept = await keep(tmp_path, closed=False)
+    (kept.folder / "spool.sqlite").write_bytes(b"")
+
+    got = await found(kept.folder)
+
+    assert (lost(kept, got), got.recorder) == (set(), kept.recorder)
+    assert got.recovered
+
+
+@pytest.mark.parametrize(
+    ("text", "damaged"),
+    [
+        (b"identity (recorder", b"identity \xca(recorder"),
+        (b"tabledamageddamaged", b"table\xcaamageddamaged"),
+        (b"appended_at INTEGER NOT NULL, stored_at", b"appended_aX INTEGER NOT NULL, stored_at"),
+        (b"stored_at INTEGER NOT NULL, crc INTEGER", b"stored_at INTEGER NOT NULL, cXc INTEGER"),
+        (b"notes (name TEXT", b"notes (nXme TEXT"),
+    ],
+)
+async def test_a_layout_with_another_word_in_it_costs_nothing(tmp_path: Path, text: bytes, damaged: bytes) -> None:
+    kept = await keep(tmp_path, closed=True)
+    file = kept.folder / "spool.sqlite"
+    whole = file.read_bytes()
+    assert text in whole
+    file.write_bytes(whole.replace(text, damaged[: len(text)].ljust(len(text)), 1))
+
+    got = await found(kept.folder)
+
+    assert (lost(kept, got), got.recorder, got.next_id) == (set(), kept.recorder, max(kept.entries) + 1)
+    assert got.recovered
 
 
 async def test_the_damaged_file_is_kept_beside_the_new_one(tmp_path: Path) -> None:
