@@ -2,13 +2,16 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 
+from poller.backlog import GROUP, leading
 from poller.errors import (
     EnvironmentMismatchError,
     MalformedReplyError,
@@ -21,25 +24,37 @@ from poller.observation import Entry, ModesMeasured, Observation, RunStarted, Ru
 from poller.spool import Pending, Spool
 from poller.storage.store import Saved, Store
 
-BATCH: Final = 200
+BATCH: Final = 512
 OFFER_AGAIN: Final = timedelta(minutes=10)
-"""How far back entries are offered anew after each reconnect: a database that failed over may have lost them."""
+"""Entries stored up to so long before the last one are offered anew at each connect: a database that failed over or was
+restored may have lost them, however long that took and whether this process lived through it or not."""
+
+MOST_PLACES: Final = 1000
+"""Places of drift that are counted one by one; all others count as one."""
 
 _PARTITIONS_SECONDS: Final = 3600.0
 _FIRST_BACKOFF_SECONDS: Final = 0.5
-_MAX_BACKOFF_SECONDS: Final = 15.0
+_MAX_BACKOFF_SECONDS: Final = 4.0
 
 _log = structlog.stdlib.get_logger()
 
 Listener = Callable[[Normalized], None]
+_Understood = tuple[Pending, Normalized | None]
 
 
 class Writer:
     """Stores what the spool holds, for ever.
 
-    A fault of one entry's data ends that entry as `malformed`; a fault of the database is retried without an end. The
-    listeners are told each poll that was new to the database, with what is to be said of its reply; a fault of theirs
-    costs no more than a line in the log.
+    Polls that wait are stored several in one transaction, each with all its rows or none; the spool is told after the
+    commit. A fault of one entry's data ends that entry as `malformed`; a fault of the database is retried without an
+    end. The listeners are told each poll that was new to the database, with what is to be said of its reply; a fault of
+    theirs costs no more than a line in the log.
+
+    Attributes:
+        drift: How many stored replies differed from their documents, by place.
+        drained: Set while the spool holds nothing that is not stored.
+        entries: How many entries it is done with: stored, or refused by the database for ever.
+        retries: How often it was told to wait; each is a line in the log.
     """
 
     def __init__(self, *, spool: Spool, store: Store, listeners: Sequence[Listener] = ()) -> None:
@@ -47,9 +62,13 @@ class Writer:
         self._store = store
         self._listeners = listeners
         self._work = asyncio.Event()
-        self._drift_seen: set[str] = set()
+        self._offer_since: datetime | None = None
+        self.drift: Counter[str] = Counter()
         self._partitions_due = float("-inf")
+        self._most = 1
         self.drained = asyncio.Event()
+        self.entries = 0
+        self.retries = 0
 
     def wake(self) -> None:
         """Tell that the spool holds something new."""
@@ -59,55 +78,93 @@ class Writer:
     async def run(self) -> None:
         """Drain the spool whenever it holds something, until cancelled."""
         failures = 0
-        was_connected = self._store.is_open
+        is_known = False
         while True:
             self._work.clear()
             try:
-                if not self._store.is_open:
-                    await self._connect(again=was_connected)
-                    was_connected = True
+                if not (is_known and self._store.is_open):
+                    await self._connect()
+                    is_known = True
                 await self._drain()
+                self._offer_since = None
                 await self._prepare()
             except (StoreUnavailableError, SpoolFullError) as exc:
-                ceiling = min(_MAX_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2 ** min(failures, 10))
-                delay = random.uniform(0, ceiling)  # noqa: S311 - spreads retries, guards nothing
-                failures += 1
-                _log.warning("not storing", reason=str(exc), spooled=self._spool.depth, retry_in_s=round(delay, 1))
-                await asyncio.sleep(delay)
+                reason = str(exc)
+            except Exception as exc:  # noqa: BLE001 - without a writer, no poll would ever reach the database
+                _log.exception("storing failed unexpectedly")
+                reason = f"internal error: {type(exc).__name__}"
+            else:
+                failures = 0
+                if not self._work.is_set():
+                    self.drained.set()
+                await self._work.wait()
                 continue
-            failures = 0
-            if not self._work.is_set():
-                self.drained.set()
-            await self._work.wait()
+            self._most = 1
+            await self._pause(failures, reason)
+            failures += 1
 
-    async def _connect(self, *, again: bool) -> None:
-        await self._store.open()
-        _log.info("database connected", tier=self._store.tier, spooled=self._spool.depth)
-        if again:
-            await self._spool.offer_again(datetime.now(UTC) - OFFER_AGAIN)
+    async def _pause(self, failures: int, reason: str) -> None:
+        ceiling = min(_MAX_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2 ** min(failures, 10))
+        delay = random.uniform(0, ceiling)  # noqa: S311 - spreads retries, guards nothing
+        self.retries += 1
+        _log.warning("not storing", reason=reason, spooled=self._spool.depth, retry_in_s=round(delay, 1))
+        await asyncio.sleep(delay)
+
+    async def _connect(self) -> None:
+        if not self._store.is_open:
+            await self._store.open()
+            _log.info("database connected", tier=self._store.tier, spooled=self._spool.depth)
+        if self._offer_since is None and (last := await self._spool.last_stored_at()):
+            # Until all is stored this stays: what is offered counts as stored no more, so that each reconnect would
+            # otherwise reach back further.
+            self._offer_since = last - OFFER_AGAIN
+        if self._offer_since is not None:
+            await self._spool.offer_again(self._offer_since)
 
     async def _prepare(self) -> None:
-        """Keep partitions ahead of the clock; a role that may not must not be kept from storing, so it comes second."""
+        """Keep partitions ahead of the clock; whatever keeps it from that must not keep it from storing."""
         now = asyncio.get_running_loop().time()
         if now >= self._partitions_due:
             self._partitions_due = now + _PARTITIONS_SECONDS
-            await self._store.ensure_partitions()
+            try:
+                await self._store.ensure_partitions()
+            except StoreUnavailableError as exc:
+                _log.error("partitions not made ahead", reason=str(exc), retry_in_s=_PARTITIONS_SECONDS)
 
     async def _drain(self) -> None:
         while pending := await self._spool.oldest(BATCH):
-            await self._save_all(pending)
+            await self._store.recognise()
+            group = await self._understand(leading(pending, self._most))
+            while group:
+                pending = pending[len(group) :]
+                # The next ones are understood while the database works on these.
+                following = self._understand(leading(pending, self._most))
+                _, group = await asyncio.gather(self._save_group(group), following)
 
-    async def _save_all(self, pending: Sequence[Pending]) -> None:
-        saved: list[int] = []
-        try:
-            for item in pending:
-                await self._save(item.entry)
-                saved.append(item.id)
-        finally:
-            if saved:
-                await self._spool.done(saved)
+    async def _understand(self, pending: Sequence[Pending]) -> Sequence[_Understood]:
+        group = []
+        for item in pending:
+            group.append((item, understand(item.entry) if isinstance(item.entry, Observation) else None))
+            await asyncio.sleep(0)  # the polls of this loop come first
+        return group
 
-    async def _save(self, entry: Entry) -> None:
+    async def _save_group(self, group: Sequence[_Understood]) -> None:
+        """Store a group in one transaction, or one by one where that is refused."""
+        outcomes: Sequence[Saved] = [Saved.REFUSED] * len(group)
+        if len(group) > 1:
+            with suppress(UnstorableError, EnvironmentMismatchError):
+                outcomes = await self._store.save_all([poll.snapshot for _, poll in group if poll])
+        for (item, poll), outcome in zip(group, outcomes, strict=True):
+            if poll and outcome is not Saved.REFUSED:
+                self._settle(poll, outcome)
+            else:
+                await self._save(item.entry, poll)
+        self.entries += len(group)
+        await self._spool.done(item.id for item, _ in group)
+        # A server that cannot do much at a time still gets each poll; one that can soon gets many.
+        self._most = min(2 * self._most, GROUP)
+
+    async def _save(self, entry: Entry, poll: Normalized | None) -> None:
         try:
             match entry:
                 case RunStarted():
@@ -117,18 +174,20 @@ class Writer:
                 case ModesMeasured():
                     await self._store.save_modes(entry)
                 case Observation():
-                    await self._save_observation(entry)
+                    await self._save_observation(entry, poll or understand(entry))
         except (UnstorableError, EnvironmentMismatchError) as exc:
             # Not even its rejection can be stored. It stays in the spool as long as stored ones do.
             _log.error("entry refused by the database", reason=str(exc), kind=type(entry).__name__)
 
-    async def _save_observation(self, observation: Observation) -> None:
-        understood = understand(observation)
+    async def _save_observation(self, observation: Observation, understood: Normalized) -> None:
         try:
             saved = await self._store.save(understood.snapshot)
         except (UnstorableError, EnvironmentMismatchError) as exc:
             understood = replace(understood, snapshot=reject(observation, str(exc)))
             saved = await self._store.save(understood.snapshot)
+        self._settle(understood, saved)
+
+    def _settle(self, understood: Normalized, saved: Saved) -> None:
         self._report(understood, saved)
         if saved is not Saved.EXISTING:
             self._tell(understood)
@@ -144,10 +203,8 @@ class Writer:
     def _report(self, understood: Normalized, saved: Saved) -> None:
         snapshot, poll = understood.snapshot, understood.snapshot.poll
         log = _log.bind(account=poll.account, market=poll.market.value)
-        for place in understood.drift:
-            if place not in self._drift_seen:
-                self._drift_seen.add(place)
-                log.warning("reply drifted from its documents", place=place)
+        if saved is not Saved.EXISTING:
+            self._count_drift(understood.drift, log)
         facts = {"time": poll.time.isoformat(), "status": poll.status.value, "latency_ms": poll.latency_ms}
         if saved is Saved.EXISTING:
             log.debug("poll already stored", **facts)
@@ -156,13 +213,21 @@ class Writer:
         else:
             log.warning("poll stored", **facts, error=poll.error_message)
 
+    def _count_drift(self, places: Iterable[str], log: structlog.stdlib.BoundLogger) -> None:
+        for place in places:
+            if place not in self.drift and len(self.drift) >= MOST_PLACES:
+                place = "elsewhere"  # noqa: PLW2901 - replies with ever new names must not fill the memory
+            if place not in self.drift:
+                log.warning("reply drifted from its documents", place=place)
+            self.drift[place] += 1
+
 
 def understand(observation: Observation) -> Normalized:
     """Normalise an observation, or reject it with the reason: whatever is in it, there are rows to store."""
     try:
         return normalize(observation)
     except MalformedReplyError as exc:
-        return Normalized(snapshot=reject(observation, str(exc)))
+        return Normalized(snapshot=reject(observation, str(exc)), drift=exc.drift)
     except Exception as exc:  # noqa: BLE001 - whatever one reply breaks, what is behind it in the queue must be stored
         _log.exception("normalising failed unexpectedly", account=observation.account, market=observation.market.value)
         return Normalized(snapshot=reject(observation, f"internal error: {type(exc).__name__}: {exc}"))

@@ -23,6 +23,9 @@ _SHAPES: Final[Mapping[Market, tuple[type[UsdmAccount | CoinmAccount], type[Stru
     Market.USDM: (UsdmAccount, UsdmAsset, UsdmPosition),
     Market.COINM: (CoinmAccount, Asset, CoinmPosition),
 }
+_NAMES: Final[Mapping[type, tuple[str, ...]]] = {
+    record: tuple(field.name for field in fields(record)) for record in (AccountTotals, AssetBalance, Position)
+}
 _DECODER: Final = msgspec.json.Decoder(float_hook=Decimal)
 _EXTRA_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
@@ -168,4 +171,4 @@ def _record(row: Row, record: type[RecordT], known: Mapping[str, object] | None 
     """Build a record from the columns of its name; one that the market does not have is None."""
     extra = _EXTRA_ENCODER.encode(row.extra).decode() if row.extra else None
     values = {**row.columns, **(known or {}), "extra": extra}
-    return msgspec.convert({field.name: values.get(field.name) for field in fields(record)}, record)
+    return msgspec.convert({name: values.get(name) for name in _NAMES[record]}, record)

@@ -1,8 +1,10 @@
 """How the database is reached: driver, timeouts and session settings. Nothing here knows a table."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
-from sqlalchemy import URL, Engine, NullPool, create_engine, make_url
+from psycopg import AsyncConnection
+from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -50,10 +52,15 @@ def parse_url(url: str) -> URL:
     return parsed.set(drivername=_DRIVER)
 
 
-def recording_engine(url: str) -> AsyncEngine:
-    """Make the engine for one writer: a single connection, on which each statement is a transaction of its own."""
+def recording_engine(url: str, *, on_connect: Callable[[AsyncConnection], None]) -> AsyncEngine:
+    """Make the engine for one writer: a single connection, on which each statement is a transaction of its own.
+
+    Args:
+        url: The database.
+        on_connect: Is told each new connection before anything is asked through it.
+    """
     parsed = parse_url(url)
-    return create_async_engine(
+    engine = create_async_engine(
         parsed,
         pool_size=1,
         max_overflow=0,
@@ -61,6 +68,12 @@ def recording_engine(url: str) -> AsyncEngine:
         hide_parameters=True,
         connect_args=_arguments(parsed, "poller", _RECORDING),
     )
+
+    def tell(connection: Any, _record: object) -> None:
+        on_connect(connection.driver_connection)
+
+    event.listen(engine.sync_engine, "connect", tell, insert=True)  # before the dialect's own questions
+    return engine
 
 
 def migration_engine(url: str) -> Engine:

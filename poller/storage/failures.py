@@ -36,6 +36,16 @@ def translated_failures() -> Iterator[None]:
         raise StoreUnavailableError(_one_line(str(exc)) or type(exc).__name__) from exc
 
 
+@contextmanager
+def without_data() -> Iterator[None]:
+    """Raise StoreUnavailableError for every failure of a call that no poll's data take part in."""
+    try:
+        with translated_failures():
+            yield
+    except UnstorableError as exc:
+        raise StoreUnavailableError(f"the database does not keep its own rules: {exc}") from exc
+
+
 def misses_partition(error: DBAPIError) -> bool:
     """Tell whether a row met no partition: the one check violation that no constraint is the cause of."""
     cause = error.orig

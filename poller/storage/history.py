@@ -32,7 +32,7 @@ polls: Final = Table(
         "status",
         "How the tick ended. A request was sent: ok, timeout, disconnected, rate_limited, banned, rejected, "
         "unauthorized, clock_skew, exchange_error, malformed. None was sent: paused (on purpose), disconnected "
-        "(no connection), skipped (our process was late).",
+        "(no connection), skipped (our process was late). Either: spool_full (there was no room to keep it).",
     ),
     words("replaced_status", "What status was before an ok reply replaced it; else null.", nullable=True),
     instant("requested_at", "When the request was sent, in exchange time; null when none was.", nullable=True),

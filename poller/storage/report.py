@@ -1,7 +1,7 @@
 """What is to be said of a database before anything is recorded in it, found out without writing."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +22,13 @@ _BESIDES: Final[Mapping[str, tuple[str, ...]]] = {
     "runs": ("UPDATE",),  # a run stops
     "schedules": ("UPDATE",),  # a promise ends
 }
+_OFF: Final[Mapping[str, str]] = {
+    "synchronous_commit": "a crash of the server loses the last polls, until the spool offers them again",
+    "fsync": "a crash of the machine can destroy the whole database",
+    "full_page_writes": "a crash of the machine can leave damaged pages",
+}
+"""What it costs when a setting is off."""
+
 _FUNCTIONS: Final = ("is_storable(timestamptz)", "ensure_partitions(timestamptz)")
 
 
@@ -34,6 +41,7 @@ class DatabaseReport:
         current_revision: Of the schema; None when there is none.
         head_revision: The one that this release needs.
         missing_rights: What recording needs and the role lacks, such as `INSERT on poller.polls`.
+        weaknesses: Settings by which the database may lose what it has committed, as they are for this role.
     """
 
     server_version: str
@@ -41,6 +49,7 @@ class DatabaseReport:
     current_revision: str | None
     head_revision: str
     missing_rights: tuple[str, ...]
+    weaknesses: tuple[str, ...]
 
 
 async def report(url: str) -> DatabaseReport:
@@ -66,7 +75,19 @@ def _report(url: str) -> DatabaseReport:
             current_revision=current,
             head_revision=head_revision(),
             missing_rights=tuple(missing),
+            weaknesses=tuple(_weaknesses(connection)),
         )
+
+
+def _weaknesses(connection: Connection) -> Iterator[str]:
+    def setting(name: str) -> object:
+        return connection.scalar(select(func.current_setting(name)))
+
+    for name, cost in _OFF.items():
+        if setting(name) == "off":
+            yield f"{name} is off: {cost}"
+    if setting("synchronous_commit") == "local" and setting("synchronous_standby_names"):
+        yield "synchronous_commit is local: a failover loses the last polls, until the spool offers them again"
 
 
 def _missing_rights(connection: Connection) -> list[str]:

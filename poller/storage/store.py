@@ -1,18 +1,17 @@
-"""Puts records into the database, each poll by one gated statement; the statements know the tables."""
+"""Puts records into the database, polls by one gated statement; the statements know the tables."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from enum import StrEnum
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Final
 
-from sqlalchemy import func, select
+from psycopg import AsyncConnection as DriverConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from poller.errors import EnvironmentMismatchError, StoreUnavailableError, UnstorableError
-from poller.observation import Environment, Market, ModesMeasured, RunStarted, RunStopped, Status
-from poller.records import Contract, Poll, Snapshot
+from poller.observation import Environment, Market, ModesMeasured, RunStarted, RunStopped
+from poller.records import Contract, Snapshot
 from poller.storage.engine import recording_engine
 from poller.storage.failures import misses_partition, translated_failures
 from poller.storage.reference import SAVE_CONTRACTS, SAVE_MODES, contract_parameters, modes_parameters
@@ -24,22 +23,19 @@ from poller.storage.runs import (
     start_parameters,
     stop_parameters,
 )
+from poller.storage.saving import Saved, ensure_partitions, save_snapshots
 from poller.storage.schema import head_revision
-from poller.storage.session import Session, look, read_accounts
-from poller.storage.statements import RELEASE, SAVE, save_parameters
+from poller.storage.session import Session, look, read_accounts, read_server
 from poller.storage.tier import Tier
 from poller.storage.watchdog import hang_up_after
 
-WATCHDOG_SECONDS: Final = 15.0
-"""How long a call may wait, for the connection and again for the answer."""
+__all__ = ["WATCHDOG_SECONDS", "Saved", "Store"]
 
+WATCHDOG_SECONDS: Final = 12.0
+"""How long a call may wait, for the connection and again for the answer: longer than `statement_timeout`, so that a
+server that lives says itself what kept it."""
 
-class Saved(StrEnum):
-    """What became of a snapshot: `REPLACED` when it took the place of a poll that was not ok."""
-
-    NEW = "new"
-    REPLACED = "replaced"
-    EXISTING = "existing"
+_UNREACHED_SECONDS: Final = 1.0  # how much later an attempt ends that has no connection yet which could be hung up
 
 
 class Store:
@@ -50,7 +46,8 @@ class Store:
     """
 
     def __init__(self, url: str, *, watchdog_seconds: float = WATCHDOG_SECONDS) -> None:
-        self._engine = recording_engine(url)
+        self._driver: DriverConnection | None = None
+        self._engine = recording_engine(url, on_connect=self._reached)
         self._watchdog_seconds = watchdog_seconds
         self._session: Session | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -71,16 +68,26 @@ class Store:
         async with self._connection(opening=True) as connection:
             self._session = await connection.run_sync(look)
 
+    async def recognise(self) -> None:
+        """Raise StoreUnavailableError unless the server that was opened still answers.
+
+        Behind a pooler's address a connection survives a failover: nothing but this tells that its server may lack the
+        last polls.
+        """
+        async with self._connection() as connection:
+            if await connection.run_sync(read_server) != self._opened().server:
+                raise StoreUnavailableError("another server answers, or it was started anew")
+
     async def close(self) -> None:
         """Disconnect."""
-        self._session = None
+        self._session = self._driver = None
         await self._engine.dispose()
 
     async def move(self, url: str) -> None:
         """Close, and go on at another address of the same database from the next `open`."""
         async with self._one_at_a_time:
             await self.close()
-            self._engine = recording_engine(url)
+            self._engine = recording_engine(url, on_connect=self._reached)
 
     async def register(self, accounts: Mapping[str, Environment]) -> None:
         """Make accounts known; raise EnvironmentMismatchError for a label of another environment."""
@@ -98,15 +105,27 @@ class Store:
             UnstorableError: The database refuses the data.
             EnvironmentMismatchError: The account belongs to another environment in this database.
         """
-        poll = snapshot.poll
         async with self._connection() as connection:
-            if poll.account not in self._opened().environments:
-                # An old spool may hold accounts that left the configuration.
-                await self._register(connection, {poll.account: snapshot.environment})
-            if snapshot.rejected is None:
-                self._check_environment(poll.account, snapshot.environment)
-            foreign = self._opened().environments[poll.account] is not snapshot.environment
-            return await _save(connection, snapshot, save_parameters(snapshot, foreign=foreign))
+            try:
+                [saved] = await self._save(connection, [snapshot])
+            except DBAPIError as exc:
+                if not misses_partition(exc):
+                    raise
+                await ensure_partitions(connection, snapshot.poll.time)
+                [saved] = await self._save(connection, [snapshot])
+        if saved is Saved.REFUSED:
+            raise UnstorableError(f"no history is kept for {snapshot.poll.time.isoformat()}")
+        return saved
+
+    async def save_all(self, snapshots: Sequence[Snapshot]) -> Sequence[Saved]:
+        """Store polls in one transaction, each as `save` does, or none of them; no two may be of one tick.
+
+        Raises:
+            UnstorableError: Something in one of them stops them all: save each alone.
+            EnvironmentMismatchError: As `save` does, for one of them.
+        """
+        async with self._connection() as connection:
+            return await self._save(connection, snapshots)
 
     async def save_run_started(self, run: RunStarted) -> None:
         """Store a run and what it promises; raise EnvironmentMismatchError as `register` does."""
@@ -137,8 +156,10 @@ class Store:
     async def ensure_partitions(self) -> int:
         """Create the partitions that this month and the next three miss; return how many."""
         async with self._connection() as connection:
-            created: int = (await connection.execute(select(func.poller.ensure_partitions()))).scalar_one()
-            return created
+            return await ensure_partitions(connection, None)
+
+    def _reached(self, driver: DriverConnection) -> None:
+        self._driver = driver
 
     def _opened(self) -> Session:
         if self._session is None:
@@ -152,6 +173,15 @@ class Store:
                 f"account {account!r} is {environment.value} here but {registered.value} in the database: "
                 "a label never changes its environment, choose another one"
             )
+
+    async def _save(self, connection: AsyncConnection, snapshots: Sequence[Snapshot]) -> Sequence[Saved]:
+        # An old spool may hold accounts that left the configuration; the oldest poll says where they belong.
+        accounts = {snapshot.poll.account: snapshot.environment for snapshot in reversed(snapshots)}
+        await self._register(connection, accounts)
+        for snapshot in snapshots:
+            if snapshot.rejected is None:
+                self._check_environment(snapshot.poll.account, snapshot.environment)
+        return await save_snapshots(connection, snapshots)
 
     async def _register(self, connection: AsyncConnection, accounts: Mapping[str, Environment]) -> None:
         missing = {account: where for account, where in accounts.items() if account not in self._opened().environments}
@@ -167,32 +197,13 @@ class Store:
             try:
                 with translated_failures():
                     async with AsyncExitStack() as leave:
-                        async with asyncio.timeout(self._watchdog_seconds):
+                        async with self._watched(), asyncio.timeout(self._watchdog_seconds + _UNREACHED_SECONDS):
                             connection = await leave.enter_async_context(self._engine.connect())
-                        async with hang_up_after(connection, self._watchdog_seconds):
+                        async with self._watched():
                             yield connection
             except StoreUnavailableError:
                 await self.close()
                 raise
 
-
-async def _save(connection: AsyncConnection, snapshot: Snapshot, parameters: dict[str, object]) -> Saved:
-    poll = snapshot.poll
-    try:
-        outcome = (await connection.execute(SAVE, parameters)).one()
-    except DBAPIError as exc:
-        if not misses_partition(exc):
-            raise
-        await connection.execute(select(func.poller.ensure_partitions(poll.time)))
-        outcome = (await connection.execute(SAVE, parameters)).one()
-    if outcome.replaced_status == Status.MALFORMED:
-        await connection.execute(RELEASE, _release_parameters(poll, snapshot.environment))
-    if outcome.passed:
-        return Saved.REPLACED if outcome.replaced_status else Saved.NEW
-    if not outcome.storable and snapshot.rejected is None:
-        raise UnstorableError(f"no history is kept for {poll.time.isoformat()}")
-    return Saved.NEW if outcome.kept else Saved.EXISTING
-
-
-def _release_parameters(poll: Poll, environment: Environment) -> dict[str, object]:
-    return {"time": poll.time, "account": poll.account, "market": poll.market.value, "environment": environment.value}
+    def _watched(self) -> AbstractAsyncContextManager[None]:
+        return hang_up_after(lambda: self._driver, self._watchdog_seconds)

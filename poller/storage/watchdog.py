@@ -7,25 +7,26 @@ to cancel the statement, and waits ten seconds for that.
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from psycopg import AsyncConnection as DriverConnection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 @asynccontextmanager
-async def hang_up_after(connection: AsyncConnection, seconds: float) -> AsyncIterator[None]:
-    """End the connection when the context lasts longer, which raises TimeoutError from what waits in it."""
-    driver = (await connection.get_raw_connection()).driver_connection
-    assert isinstance(driver, DriverConnection)
+async def hang_up_after(reach: Callable[[], DriverConnection | None], seconds: float) -> AsyncIterator[None]:
+    """End the connection when the context lasts longer, which raises TimeoutError from what waits in it.
+
+    `reach` tells the connection of that moment.
+    """
     expired = False
 
     def hang_up() -> None:
         nonlocal expired
         expired = True
-        if not driver.closed:
+        driver = reach()
+        if driver is not None and not driver.closed:
             with socket.socket(fileno=os.dup(driver.fileno())) as end:
                 end.shutdown(socket.SHUT_RDWR)
 

@@ -11,7 +11,7 @@ import pytest
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 
-from poller.errors import EnvironmentMismatchError
+from poller.errors import EnvironmentMismatchError, UnstorableError
 from poller.observation import AssetMode, AssetModeSource, Environment, Status
 from poller.records import AccountTotals, AssetBalance, Position, RawPayload, Snapshot
 from poller.storage.store import Saved, Store
@@ -197,15 +197,23 @@ def rows_of(snapshot: Snapshot) -> tuple[object, ...]:
     return snapshot.poll.instance, status.value, assets, symbols, is_ok, is_ok, int(status is Status.MALFORMED)
 
 
+@pytest.mark.parametrize("together", [1, 16])
 async def test_two_writers_with_different_views_of_a_tick_never_mix(
-    store: Store, other: Store, database_url: str
+    store: Store, other: Store, database_url: str, together: int
 ) -> None:
-    async def write(writer: Store, seen: list[Snapshot]) -> list[Saved]:
-        return [await writer.save(snapshot) for snapshot in seen]
+    async def write(writer: Store, seen: list[Snapshot], *, backwards: bool) -> list[Saved]:
+        outcomes: list[Saved] = []
+        for first in range(0, len(seen), together):
+            some = seen[first : first + together]
+            saved = await writer.save_all(some[::-1] if backwards else some)
+            outcomes += saved[::-1] if backwards else saved
+        return outcomes
 
+    execute(database_url, "SELECT poller.ensure_partitions(%s)", TICK)
     pairs = list(zip(views("one"), views("two"), strict=True))
     outcomes = await asyncio.gather(
-        write(store, [mine for mine, _ in pairs]), write(other, [theirs for _, theirs in pairs])
+        write(store, [mine for mine, _ in pairs], backwards=False),
+        write(other, [theirs for _, theirs in pairs], backwards=True),
     )
 
     stored = execute(database_url, STORED_VIEWS)
@@ -215,6 +223,42 @@ async def test_two_writers_with_different_views_of_a_tick_never_mix(
         assert (row[1] == "ok") == any(view.poll.status is Status.OK for view in pair)
     for pair_of_outcomes in zip(*outcomes, strict=True):
         assert pair_of_outcomes.count(Saved.NEW) == 1
+
+
+async def test_polls_that_are_saved_together_pass_the_gate_each_for_itself(store: Store, database_url: str) -> None:
+    await store.save(ok(tick(0), instance="first"))
+    await store.save(failed(tick(1), instance="first"))
+    await store.save(malformed(tick(2), instance="first"))
+    too_early = ok(TICK.replace(year=2019, month=8), instance="second")
+    together = [
+        malformed(tick(4), instance="second"),
+        *(ok(tick(number), instance="second") for number in (2, 1, 0, 3)),
+        too_early,
+        failed(tick(5), instance="second"),
+    ]
+
+    assert list(await store.save_all(together)) == [
+        Saved.NEW, Saved.REPLACED, Saved.REPLACED, Saved.EXISTING, Saved.NEW, Saved.REFUSED, Saved.NEW,
+    ]  # fmt: skip
+    assert status_of(database_url) == [
+        ("ok", None, "first"),
+        ("ok", "timeout", "second"),
+        ("ok", "malformed", "second"),
+        ("ok", None, "second"),
+        ("malformed", None, "second"),
+        ("timeout", None, "second"),
+    ]
+    assert children_of(database_url) == [4, 4, 4, 4, 1]
+
+
+async def test_one_refused_value_refuses_all_that_are_saved_together(store: Store, database_url: str) -> None:
+    poisonous = ok(tick(1), positions=(position("BTC\0USDT"),))
+
+    with pytest.raises(UnstorableError):
+        await store.save_all([ok(tick(0)), poisonous, ok(tick(2))])
+
+    assert status_of(database_url) == []
+    assert children_of(database_url) == [0, 0, 0, 0, 0]
 
 
 async def test_an_ok_poll_that_waited_for_a_malformed_one_releases_its_payload(store: Store, database_url: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
+from poller.backlog import GROUP
 from poller.normalize import Normalized
 from poller.observation import (
     AssetMode,
@@ -67,14 +68,14 @@ def statuses(url: str) -> list[object]:
 
 
 async def test_everything_spooled_is_stored_oldest_first(spool: Spool, database_url: str) -> None:
+    told: list[Normalized] = []
     for number in range(5):
         await spool.append(tick(number))
     await spool.append(unanswered(Status.TIMEOUT, time=TIME - timedelta(days=1), error_message="no reply"))
-    await drained(spool, database_url)
-    stored = execute(database_url, "SELECT time FROM poller.polls ORDER BY stored_at")
+    await drained(spool, database_url, told.append)
 
     assert spool.depth == 0
-    assert [time for (time,) in stored] == [
+    assert [normalized.snapshot.poll.time for normalized in told] == [
         *(TIME + timedelta(seconds=10 * number) for number in range(5)),
         TIME - timedelta(days=1),
     ]
@@ -137,6 +138,70 @@ async def test_a_poisonous_reply_ends_as_malformed_and_the_next_is_stored(
     assert statuses(database_url) == ["malformed", "ok"]
     assert rejected == [(True, len(body), True)]
     assert execute(database_url, "SELECT DISTINCT time FROM poller.asset_balances") == [(TIME + timedelta(seconds=10),)]
+
+
+HUGE = b"9" * 5000
+POISON = (
+    envelope(usdm_result(assets=[USDT], positions=[usdm_position("BTC\x00USDT", "1")])),
+    envelope(usdm_result(assets=[usdm_asset("USDT", "1e200000")])),
+    envelope(usdm_result(assets=[USDT | {"updateTime": 10**17}])),
+    envelope(usdm_result(assets=[USDT | {"note": "\x00"}])),
+    envelope(usdm_result(assets=[USDT])).replace(b'"updateTime": 0', b'"updateTime": ' + HUGE),
+    envelope(usdm_result(assets=[USDT])).replace(b'"5.5"', HUGE + b"e" + HUGE),
+    envelope(usdm_result()).replace(b"[]", b"[" * 100_000 + b"]" * 100_000, 1),
+    b'{"result":' * 5000 + b"{}" + b"}" * 5000,
+)
+
+
+def transactions(url: str) -> int:
+    """Return how many transactions the database has seen."""
+    execute(url, "SELECT pg_stat_force_next_flush()")
+    [(count,)] = execute(
+        url, "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+    )
+    return int(str(count))
+
+
+async def test_a_hundred_poisonous_polls_delay_a_thousand_good_ones_by_few_transactions(
+    spool: Spool, plain_database_url: str
+) -> None:
+    for number in range(100):
+        await spool.append(tick(number, POISON[number % len(POISON)]))
+    for number in range(100, 1100):
+        await spool.append(tick(number))
+    before = transactions(plain_database_url)
+    await drained(spool, plain_database_url)
+    needed = transactions(plain_database_url) - before
+    counts = execute(plain_database_url, "SELECT status, count(*) FROM poller.polls GROUP BY 1 ORDER BY 1")
+
+    assert sorted(counts, key=str) == [("malformed", 100), ("ok", 1000)]
+    assert execute(plain_database_url, "SELECT count(*) FROM poller.rejected_payloads") == [(100,)]
+    assert needed < 2 * 100 + GROUP + 1000 / GROUP + 40
+
+
+@pytest.mark.parametrize("year", [1, 1970, 2019, 9999])
+async def test_absurd_times_keep_their_payload_and_delay_nobody(
+    spool: Spool, plain_database_url: str, year: int
+) -> None:
+    for number in range(3):
+        await spool.append(tick(number))
+        await spool.append(tick(number, time=TIME.replace(year=year, month=1) + timedelta(seconds=number)))
+    await drained(spool, plain_database_url)
+
+    assert statuses(plain_database_url) == ["ok"] * 3
+    assert execute(plain_database_url, "SELECT count(*) FROM poller.rejected_payloads") == [(3,)]
+
+
+async def test_polls_of_one_tick_in_a_row_are_settled_as_if_they_came_alone(
+    spool: Spool, plain_database_url: str
+) -> None:
+    for entry in (tick(0), tick(1, GOOD[:99]), tick(1), tick(1), tick(0), tick(2), tick(2, GOOD[:99])):
+        await spool.append(entry)
+    await drained(spool, plain_database_url)
+
+    assert statuses(plain_database_url) == ["ok"] * 3
+    assert execute(plain_database_url, "SELECT count(*) FROM poller.rejected_payloads") == [(0,)]
+    assert execute(plain_database_url, "SELECT count(*) FROM poller.asset_balances") == [(3,)]
 
 
 async def test_a_reply_too_large_to_receive_is_malformed_without_bytes(spool: Spool, database_url: str) -> None:
