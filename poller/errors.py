@@ -109,7 +109,15 @@ class PermanentError(PollerError):
 
 
 class MalformedReplyError(PermanentError):
-    """The reply is not what the exchange documents."""
+    """The reply is not what the exchange documents.
+
+    Attributes:
+        drift: The places of values that cannot be read as what the documents say, as far as they have one.
+    """
+
+    def __init__(self, reason: str, *, drift: Sequence[str] = ()) -> None:
+        super().__init__(reason)
+        self.drift = tuple(drift)
 
 
 class UnstorableError(PermanentError):

@@ -9,6 +9,8 @@ from poller.cli.check import check
 from poller.cli.migrate import migrate
 from poller.cli.once import once
 from poller.cli.psql import psql
+from poller.cli.renormalize import renormalize
+from poller.cli.replay import replay
 from poller.cli.run import run
 from poller.cli.simulate import simulate
 
@@ -19,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run, once, check, migrate, psql, simulate):
+for command in (run, once, check, migrate, replay, renormalize, psql, simulate):
     app.command()(command)
 
 

@@ -1,7 +1,10 @@
 """How a reply is kept in few bytes: raw deflate with a preset dictionary of its market.
 
-The dictionaries are part of the history: what was compressed with one can be read with that one only, so a file here is
-never changed. A better dictionary is a new file with a new number.
+From the second codec of a market on, the words that its replies are made of are first put into one byte each, of those
+that no reply has: deflate then spends its bits on the amounts. A body that has such a byte is kept by the first codec.
+
+The files are part of the history: what was compressed with one can be read with that one only, so a file here is never
+changed. A better one is a new file with a new number; `tests/support/new_codec.py` makes it.
 """
 
 import zlib
@@ -18,8 +21,13 @@ STORED: Final = 0
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 """The largest body that `decompress` gives back unless it is told another limit; no frame is longer."""
 
-_CODECS: Final[Mapping[Market, int]] = {Market.USDM: 1, Market.COINM: 2}
-_FILES: Final[Mapping[int, str]] = {1: "usdm_v1.txt", 2: "coinm_v1.txt"}
+_CODECS: Final[Mapping[Market, int]] = {Market.USDM: 3, Market.COINM: 4}
+_CODECS_OF_ANY: Final[Mapping[Market, int]] = {Market.USDM: 1, Market.COINM: 2}
+_FILES: Final[Mapping[int, str]] = {1: "usdm_v1.txt", 2: "coinm_v1.txt", 3: "usdm_v2.txt", 4: "coinm_v2.txt"}
+_WITHOUT_WORDS: Final = frozenset({1, 2})
+_MARKS: Final = bytes([*range(9), 11, 12, *range(14, 32), 0xC0, 0xC1, *range(0xF5, 256)])
+"""What stands for the words, in their order: JSON has no raw control characters, and UTF-8 none of the others."""
+
 _LEVEL: Final = 9
 _WINDOW_BITS: Final = -15  # negative: no header and no checksum, both kept by those who store the body
 _MEMORY_LEVEL: Final = 9
@@ -28,14 +36,32 @@ _MEMORY_LEVEL: Final = 9
 @cache
 def dictionary(codec: int) -> bytes:
     """The preset dictionary of a codec above 0; KeyError when there is no such codec."""
-    return (files(__name__) / _FILES[codec]).read_bytes()
+    content = (files(__name__) / _FILES[codec]).read_bytes()
+    return content if codec in _WITHOUT_WORDS else _marked(codec, content.partition(b"\n\n")[2])
+
+
+@cache
+def words(codec: int) -> tuple[tuple[bytes, bytes], ...]:
+    """The words of a codec above 0, the longest first, each with the byte that stands for it; KeyError as above."""
+    if codec in _WITHOUT_WORDS:
+        return ()
+    listed = (files(__name__) / _FILES[codec]).read_bytes().partition(b"\n\n")[0].split(b"\n")
+    marked = [(word, _MARKS[index : index + 1]) for index, word in enumerate(listed)]
+    return tuple(sorted(marked, key=lambda pair: -len(pair[0])))
+
+
+def _marked(codec: int, text: bytes) -> bytes:
+    for word, mark in words(codec):
+        text = text.replace(word, mark)
+    return text
 
 
 def compress(market: Market, body: bytes) -> tuple[int, bytes]:
     """Return the codec and the bytes that `decompress` turns back into `body`; they are never longer than it."""
-    codec = _CODECS[market]
+    is_plain = len(body.translate(None, _MARKS)) == len(body)
+    codec = (_CODECS if is_plain else _CODECS_OF_ANY)[market]
     deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL, zdict=dictionary(codec))
-    data = deflate.compress(body) + deflate.flush()
+    data = deflate.compress(_marked(codec, body)) + deflate.flush()
     return (codec, data) if len(data) < len(body) else (STORED, body)
 
 
@@ -50,12 +76,22 @@ def decompress(codec: int, data: bytes, *, limit: int | None = None) -> bytes:
     if codec == STORED:
         body = data
     elif codec in _FILES:
-        body = _inflate(dictionary(codec), data, most)
+        body = _spelled_out(codec, _inflate(dictionary(codec), data, most), most)
     else:
         raise ValueError(f"codec {codec} is unknown")
     if len(body) > most:
         raise ValueError(f"the body is longer than {most} bytes")
     return body
+
+
+def _spelled_out(codec: int, text: bytes, most: int) -> bytes:
+    # A few bytes could stand for very many: they are counted before any room is taken.
+    size = len(text) + sum(text.count(mark) * (len(word) - 1) for word, mark in words(codec))
+    if size > most:
+        raise ValueError(f"the body is longer than {most} bytes")
+    for word, mark in words(codec):
+        text = text.replace(mark, word)
+    return text
 
 
 def _inflate(preset: bytes, data: bytes, most: int) -> bytes:

@@ -60,6 +60,7 @@ async def _schema(database: Database) -> list[Finding]:
         Finding(
             subject="rights", good=not missing, text=f"missing: {missing}" if missing else "all that recording needs"
         ),
+        *(Finding(subject="durability", good=True, text=f"warning: {weakness}") for weakness in found.weaknesses),
     ]
 
 

@@ -70,6 +70,8 @@ class SpoolFile:
         self._append_pages = self._pages - min(self._pages // 8, _MOST_RESERVED)
         self.size_bytes = 0
         self.oldest_at: datetime | None = None
+        # What is offered again keeps its first time: it would never be too old to be offered, or to be removed, else.
+        self._first_stored: dict[int, int] = {}
         connection, self.recorder = connect(path, recorder=recorder)
         self._database = Database(connection)
         try:
@@ -111,26 +113,41 @@ class SpoolFile:
 
     def done(self, ids: Iterable[int]) -> None:
         """Mark entries as stored; unknown ids and those marked before change nothing."""
+        marks = tuple(ids)
         stored_at = micros(self._now())
         with self._database.transaction(most_pages=self._pages) as connection:
             marked = connection.executemany(
                 "UPDATE entries SET stored_at = ? WHERE id = ? AND stored_at = ?",
-                [(stored_at, row_id, _NOT_STORED) for row_id in ids],
+                [(self._first_stored.get(row_id, stored_at), row_id, _NOT_STORED) for row_id in marks],
             ).rowcount
+        for row_id in marks:
+            self._first_stored.pop(row_id, None)
         self.depth -= max(marked, 0)
         self._measure()
 
-    def offer_again(self, since: int, until: int) -> int:
-        """Mark up to `STEP_ROWS` entries that were stored in [since, until) as not stored and return how many."""
+    def last_stored_at(self) -> datetime | None:
+        """Return when an entry was stored last; None when none of those that are left was."""
+        last = self._database.number("SELECT max(stored_at) FROM entries WHERE stored_at < ?", _NOT_STORED)
+        return from_micros(last) if last else None
+
+    def offer_again(self, since: int, until: int, after: int) -> Sequence[tuple[int, int]]:
+        """Mark up to `STEP_ROWS` entries as not stored: those stored before `until`, from `since` and behind an id on.
+
+        Returns their ids and when they were stored, in the order of the latter.
+        """
+        query = (
+            "SELECT id, stored_at FROM entries WHERE (stored_at, id) > (?, ?) AND stored_at < min(?, ?)"
+            " ORDER BY stored_at, id LIMIT ?"
+        )
         with self._database.transaction(most_pages=self._pages) as connection:
-            marked = connection.execute(
-                "UPDATE entries SET stored_at = ?1 WHERE id IN"
-                " (SELECT id FROM entries WHERE stored_at >= ?2 AND stored_at < min(?3, ?1) LIMIT ?4)",
-                (_NOT_STORED, since, until, STEP_ROWS),
-            ).rowcount
-        self.depth += marked
+            found = connection.execute(query, (since, after, until, _NOT_STORED, STEP_ROWS)).fetchall()
+            connection.executemany(
+                "UPDATE entries SET stored_at = ? WHERE id = ?", [(_NOT_STORED, row_id) for row_id, _ in found]
+            )
+        self._first_stored.update(found)
+        self.depth += len(found)
         self._measure()
-        return marked
+        return found
 
     def purge(self, stored_before: int) -> int:
         """Remove up to `STEP_ROWS` entries that were stored before and return how many.

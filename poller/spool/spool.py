@@ -144,14 +144,26 @@ class Spool:
         marked = tuple(ids)
         await self._submit(self._use, lambda file: file.done(marked))
 
+    async def last_stored_at(self) -> datetime | None:
+        """Return when an entry was marked as stored last; None when none of those that are left is.
+
+        Raises:
+            SpoolFullError: The file cannot be read now.
+        """
+        return await self._submit(self._use, lambda file: file.last_stored_at())
+
     async def offer_again(self, since: datetime) -> int:
         """Mark what was stored since then as not stored and return how many entries that are.
 
         Raises:
             SpoolFullError: Some may be marked already.
         """
-        until = self._now()  # what is stored while this runs is not offered for ever
-        return await self._in_steps(lambda file: file.offer_again(micros(since), micros(until)))
+        until = micros(self._now()) + 1
+        total, last, first = 0, -1, micros(since)
+        while marked := await self._submit(self._use, partial(_offer_again, since=first, until=until, after=last)):
+            last, first = marked[-1]
+            total += len(marked)
+        return total
 
     async def purge(self, stored_before: datetime) -> int:
         """Remove what was stored before then and return how many entries that were; last ticks stay.
@@ -255,6 +267,10 @@ class Spool:
     def _close(self) -> None:
         self._file.close()
         self._lock.release()
+
+
+def _offer_again(file: SpoolFile, *, since: int, until: int, after: int) -> Sequence[tuple[int, int]]:
+    return file.offer_again(since, until, after)
 
 
 def _unusable(path: Path, error: OSError) -> ConfigError:

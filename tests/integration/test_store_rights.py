@@ -12,6 +12,7 @@ from psycopg.sql import SQL, Identifier
 from poller.errors import StoreUnavailableError
 from poller.observation import AssetMode, Environment, Market, ModesMeasured, Promise, RunStarted, RunStopped
 from poller.records import Contract
+from poller.storage.archive import Archive
 from poller.storage.report import report
 from poller.storage.store import Saved, Store
 from tests.support.database import execute
@@ -151,3 +152,13 @@ async def test_missing_rights_are_named(recorder_url: str, database_url: str) ->
     with pytest.raises(StoreUnavailableError, match="the role lacks a right: permission denied for table polls"):
         await store.save(ok())
     await store.close()
+
+
+async def test_a_role_that_only_records_is_told_what_making_rows_anew_needs(
+    recorder_url: str, database_url: str
+) -> None:
+    grant(database_url, recorder_url)
+
+    Archive(database_url).check()
+    with pytest.raises(StoreUnavailableError, match=r"lacks DELETE on poller\.account_totals, .*migration_url"):
+        Archive(recorder_url).check()

@@ -2,15 +2,21 @@ import json
 import zlib
 from contextlib import suppress
 from hashlib import sha256
+from itertools import product
 from random import Random
+from statistics import mean
+from typing import cast
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poller.codec import MAX_BODY_BYTES, STORED, compress, decompress, dictionary
+from poller.codec import MAX_BODY_BYTES, STORED, compress, decompress, dictionary, words
 from poller.observation import Market
+from poller.simulator.accounts import Account
+from poller.simulator.replies import account_result
+from tests.support import new_codec
 
 Json = dict[str, object]
 
@@ -121,10 +127,19 @@ def coinm_reply(random: Random) -> bytes:
     [
         (1, "0d816509e3ffea87c30c85d43072e7ac0bd75173cfaba70434a8c073b0e41233"),
         (2, "9eea302230c9a7ffeef4008dfdd67f807f9206076f3d69fb3c48ca5641cca275"),
+        (3, "63e7622c493f448348c31c938545d7e266658ca1016b6519b05f4eaf166888cb"),
+        (4, "547589bf898a7082ace4923806f91385891b4ea94f283a92b39ceb92afb8cc9c"),
     ],
 )
 def test_a_dictionary_never_changes_because_history_depends_on_it(codec: int, digest: str) -> None:
-    assert sha256(dictionary(codec)).hexdigest() == digest
+    spoken = b"".join(word + mark for word, mark in words(codec))
+
+    assert sha256(spoken + dictionary(codec)).hexdigest() == digest
+
+
+def test_the_files_are_those_that_the_script_makes() -> None:
+    for name, text in new_codec.files():
+        assert (new_codec.FOLDER / name).read_text(encoding="ascii") == text
 
 
 @pytest.mark.parametrize(
@@ -139,6 +154,16 @@ def test_a_dictionary_never_changes_because_history_depends_on_it(codec: int, di
         (
             2,
             "830eb52692378e8a654c14571fd9c894b86e5e6c6d2d00",
+            b'{"id":"a","status":200,"result":{"feeTier":0,"canTrade":true%s' % BTC_ROW,
+        ),
+        (
+            3,
+            "63486434d433852ae0010a0a1be81941f94a3a4aa505298925a92199b9a94a560607636b6b01",
+            b'{"id":"a","status":200,"result":{"totalInitialMargin":"1.50000000"%s' % BTC_ROW,
+        ),
+        (
+            4,
+            "63486434d0514a4ecc0b294a4c4955b22a292a4dd5514a2c2e4e2d2956b28aae863095ac9480cad90cf48c4c2161a3a4a3545a909258921a92990bd465501baba354905f9c5992999f07d2175b5b0b00",
             b'{"id":"a","status":200,"result":{"feeTier":0,"canTrade":true%s' % BTC_ROW,
         ),
     ],
@@ -161,16 +186,50 @@ def test_a_reply_comes_back_under_the_codec_of_its_market(market: Market, seed: 
 
     codec, data = compress(market, body)
 
-    assert codec == {Market.USDM: 1, Market.COINM: 2}[market]
+    assert codec == {Market.USDM: 3, Market.COINM: 4}[market]
     assert decompress(codec, data) == body
 
 
 @pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize(("positions", "most"), [(0, 360), (3, 600)])
+@pytest.mark.parametrize(("positions", "most"), [(0, 330), (3, 500)])
 def test_a_typical_usdm_reply_takes_few_bytes(seed: int, positions: int, most: int) -> None:
     body = usdm_reply(seeded(seed), positions)
 
     assert len(compress(Market.USDM, body)[1]) <= most
+
+
+def test_what_the_simulator_sends_takes_600_bytes_with_three_to_eight_positions() -> None:
+    random = seeded(1)
+    accounts = [Account(label="main", multi_assets=multi_assets) for multi_assets in (False, True)]
+    sizes = []
+    for account, number, count in product(accounts, range(20), range(3, 9)):
+        result = account_result(7, account, Market.USDM, 1_795_244_000_000 + number * 60_000)
+        positions = cast("list[object]", result["positions"])
+        if len(positions) >= count:
+            sizes.append(len(compress(Market.USDM, reply(random, result | {"positions": positions[:count]}))[1]))
+
+    assert len(sizes) > 150
+    assert mean(sizes) <= 600
+
+
+@pytest.mark.parametrize("mark", [b"\x00", b"\x1f", b"\xc0", b"\xff"])
+def test_a_body_with_a_byte_that_stands_for_a_word_comes_back_too(mark: bytes) -> None:
+    body = usdm_reply(seeded(1), 2) + mark
+    codec, data = compress(Market.USDM, body)
+
+    assert codec == 1
+    assert decompress(codec, data) == body
+
+
+@pytest.mark.parametrize("codec", [3, 4])
+def test_words_do_not_expand_without_limit(codec: int) -> None:
+    longest, mark = words(codec)[0]
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15, zdict=dictionary(codec))
+    data = deflate.compress(mark * 1000) + deflate.flush()
+
+    assert decompress(codec, data, limit=1000 * len(longest)) == longest * 1000
+    with pytest.raises(ValueError, match="longer than"):
+        decompress(codec, data, limit=1000 * len(longest) - 1)
 
 
 def test_a_coinm_reply_with_all_its_zero_rows_takes_a_thirtieth() -> None:
@@ -186,7 +245,7 @@ def test_what_does_not_shrink_is_kept_as_it_is() -> None:
     assert compress(Market.USDM, body) == (STORED, body)
 
 
-@pytest.mark.parametrize("codec", [-1, 3, 2**40])
+@pytest.mark.parametrize("codec", [-1, 5, 2**40])
 def test_an_unknown_codec_is_refused_by_its_number(codec: int) -> None:
     with pytest.raises(ValueError, match=f"codec {codec} is unknown"):
         decompress(codec, b"")
@@ -220,7 +279,7 @@ def test_a_flipped_bit_gives_another_body_or_a_reason_and_nothing_worse(
         assert len(decompress(codec, bytes(bits), limit=100_000)) <= 100_000
 
 
-@given(codec=st.sampled_from([1, 2]), data=st.binary(max_size=300))
+@given(codec=st.sampled_from([1, 2, 3, 4]), data=st.binary(max_size=300))
 def test_any_data_give_a_body_or_a_reason(codec: int, data: bytes) -> None:
     with suppress(ValueError):
         assert len(decompress(codec, data, limit=1000)) <= 1000
