@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from typing import Final
@@ -14,15 +15,22 @@ from poller.daemon.bans import noted_ban_seconds, noting_bans
 from poller.daemon.database import Database, open_database, upgrade_schema
 from poller.daemon.exchange import Hide, open_exchange
 from poller.daemon.keys import TradingWarnings, compare_keys, read_only_accounts
+from poller.daemon.progress import Progress, duties_of
 from poller.daemon.recorder import Recorder
 from poller.daemon.reference import Reference
 from poller.daemon.spool import open_spool
+from poller.daemon.stall import stalls_logged
+from poller.daemon.systemd import Systemd
+from poller.daemon.watch import stall_seconds, watched
 from poller.errors import StoreUnavailableError
 from poller.storage.embedded import EmbeddedPostgres
 from poller.storage.store import Store
 from poller.writer import Writer
 
 _EMBEDDED_SECONDS: Final = 2.0
+_ENDING_SECONDS: Final = 4.0
+"""From the first signal to the end of the process, whatever does not answer: the polls in flight have 2 s of it, the
+drain of the spool another second."""
 
 _log = structlog.stdlib.get_logger()
 
@@ -41,8 +49,10 @@ async def run(settings: Settings, *, migrate: bool, hide: Hide, announce: Callab
         EmbeddedDatabaseError: The embedded database cannot be started.
         EnvironmentMismatchError: An account label belongs to another environment in this database.
     """
+    systemd = Systemd.of(os.environ)
     with _stopped_by_signals() as stop:
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(stalls_logged(stall_seconds(systemd)))
             spool = await stack.enter_async_context(open_spool(settings))
             database = await stack.enter_async_context(open_database(settings, hide=hide))
             if migrate or database.embedded:
@@ -65,6 +75,8 @@ async def run(settings: Settings, *, migrate: bool, hide: Hide, announce: Callab
             if database.embedded:
                 _keep_running(recorder, database.embedded, store)
             announce(database)
+            progress = Progress(tuple(duties_of(recorder, targets=way.targets, spool=spool, writer=writer)))
+            await stack.enter_async_context(watched(progress, systemd, recorder=recorder, stop=stop))
             await recorder.record(stop, environment=settings.environment)
     _log.info("stopped", spooled=spool.depth)
 
@@ -108,6 +120,9 @@ def _stopped_by_signals() -> Iterator[asyncio.Event]:
             os._exit(128 + number)
         _log.info("stopping", signal=signal.Signals(number).name)
         stop.set()
+        limit = threading.Timer(_ENDING_SECONDS, _leave)
+        limit.daemon = True  # an end that comes first must not wait for it
+        limit.start()
 
     numbers = (signal.SIGTERM, signal.SIGINT)
     for number in numbers:
@@ -117,3 +132,10 @@ def _stopped_by_signals() -> Iterator[asyncio.Event]:
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
+
+
+def _leave() -> None:
+    # A frozen server, a slow disk and a migration in a thread are each waited for elsewhere, some after the loop's end,
+    # and their limits add up. What was acknowledged is in the spool: a thread, which waits for none of them, leaves.
+    _log.warning("stopped without closing everything", waited_s=_ENDING_SECONDS)
+    os._exit(0)

@@ -103,8 +103,8 @@ class Exchange:
         if verdict.status is None:
             self.holds.succeeded(question.account, question.market)
         else:
-            reason = message or f"{verdict.status}"
-            self.holds.apply(verdict, question.market, reason=reason, account=question.account, error=error)
+            message = message or "the exchange gave no reason"
+            self.holds.apply(verdict, question.market, reason=message, account=question.account, error=error)
         return Attempt(
             verdict=verdict, message=message, requested_at=requested_at, received_at=received_at, reply=reply
         )

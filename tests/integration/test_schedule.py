@@ -5,7 +5,8 @@ moments, to the microsecond alike each time, and the wall clock can be stepped a
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from selectors import SelectorKey, SelectSelector
@@ -194,6 +195,42 @@ def test_a_step_of_the_wall_clock_loses_and_doubles_no_tick(journal: Journal, st
     assert max(map(abs, journal.late_seconds)) < 0.26
     assert journal.steps == [step]
     assert journal.host.exchange_reads < 200
+
+
+@pytest.fixture(params=["AAA0BBB,J325/12:30,J350", "AAA0BBB,J1/0,J325/13:30"], ids=["spring", "autumn"])
+def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A zone of this computer whose clocks are changed half an hour after noon: forward, or backward."""
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield request.param
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("zone")
+def test_a_change_to_or_from_summer_time_is_nothing_to_the_ticks(journal: Journal) -> None:
+    assert at(0).astimezone().utcoffset() != at(2400).astimezone().utcoffset()
+
+    run(journal, until=5405, schedule=journal.schedule(600))
+
+    assert journal.polled == every(600, 600, 5400)
+    assert journal.skipped == []
+    assert journal.steps == []
+
+
+@pytest.mark.parametrize("second", [29.0, 29.9999, 30.0001])
+def test_a_leap_second_of_host_and_exchange_doubles_no_tick_and_skips_none(journal: Journal, second: float) -> None:
+    schedule = journal.schedule(1)
+
+    def leap() -> None:
+        journal.host.step(-1)
+        journal.host.measured -= 1
+        schedule.clock_changed(reset=False)
+
+    run(journal, (second, leap), until=41.5, schedule=schedule)
+
+    assert journal.polled == every(1, 4, 40)
+    assert journal.skipped == []
 
 
 def test_two_opposite_steps_of_the_wall_clock_lose_and_double_no_tick(journal: Journal) -> None:
