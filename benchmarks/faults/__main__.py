@@ -33,7 +33,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="poller-faults-") as name:
         directory = Path(name)
         with EmbeddedPostgres(directory / "postgres", warn=lambda _: None) as database:
-            _migrate(database.url)
+            migrate(database.url)
             starts = {client: COLUMNS[client].start for client in arguments.peers if client != OURS}
             work = {
                 (fault, client): start_ours(directory / fault, database.url, fault)
@@ -48,7 +48,8 @@ def main() -> None:
     print(summary(cells))  # noqa: T201 - a command
 
 
-def _migrate(database_url: str) -> None:
+def migrate(database_url: str) -> None:
+    """Bring a database to the schema of this checkout."""
     command = [sys.executable, "-m", "poller", "migrate", "--config", str(CHECKOUT / "config.yaml")]
     environ = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url}
     subprocess.run(command, env=environ, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own program
