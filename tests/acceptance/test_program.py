@@ -295,6 +295,7 @@ async def test_check_finds_everything_good_and_writes_nothing(workplace: Workpla
     assert code == 0
     assert "FAIL" not in output
     assert output.count("key accepted") == 2
+    assert "ok    durability: warning: fsync is off" in output
     assert rows == [(0, 0)]
     assert [path.name for path in workplace.directory.iterdir()] == ["config.yaml"]
 
@@ -334,7 +335,7 @@ async def test_a_label_of_another_environment_is_refused_at_start(workplace: Wor
     assert "'main' is testnet here but simulated in the database" in output
 
 
-@pytest.mark.parametrize("command", ["run", "once", "check", "migrate", "psql", "simulate"])
+@pytest.mark.parametrize("command", ["run", "once", "check", "migrate", "replay", "renormalize", "psql", "simulate"])
 async def test_every_command_explains_itself(workplace: Workplace, command: str) -> None:
     code, output = await workplace.run(command, "--help")
 

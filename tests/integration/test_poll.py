@@ -13,7 +13,19 @@ from poller.exchange.signing import Credentials, KeyKind, Signer
 from poller.observation import AssetMode, AssetModeSource, Market, Observation, Status
 from poller.poll import Target, deadline_seconds, poll, unanswered
 from poller.simulator import SimulatedExchange
-from poller.simulator.faults import Delay, Drop, Duplicate, ErrorReply, Extra, Fault, HangUp, Late, Raw, Reset
+from poller.simulator.faults import (
+    Delay,
+    Drop,
+    Duplicate,
+    ErrorReply,
+    Extra,
+    Fault,
+    HangUp,
+    Late,
+    Raw,
+    Reset,
+    Rewritten,
+)
 from tests.support.exchange import invalid_utf8, nested, oversized, truncated
 from tests.support.way import Journey, journey_to, target
 
@@ -261,3 +273,13 @@ async def test_absurd_numbers_around_a_reply_are_not_kept(exchange: SimulatedExc
     assert observation.status is Status.REJECTED
     assert (observation.exchange_status, observation.error_code) == (400, None)
     assert observation.weight_used in {5, 10, 15}
+
+
+@pytest.mark.parametrize("told", [b"", b'"error":{"code":-1,"msg":""},'], ids=["without an error", "without a word"])
+async def test_a_refusal_always_has_a_reason(exchange: SimulatedExchange, way: Exchange, told: bytes) -> None:
+    exchange.faults.next(
+        Market.USDM, Rewritten(lambda body: body.replace(b'"status":200,', b'"status":404,' + told, 1))
+    )
+    observation = await polled(way, target(exchange))
+
+    assert (observation.status, observation.error_message) == (Status.REJECTED, "the exchange gave no reason")

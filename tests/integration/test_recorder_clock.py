@@ -19,7 +19,7 @@ from poller.simulator.faults import HttpReply
 from poller.simulator.scripts import Stage
 from tests.support.database import execute
 from tests.support.exchange import METHODS
-from tests.support.recording import recording
+from tests.support.recording import Recording, recording
 from tests.support.way import Journey, journey_to, target
 
 Row = tuple[datetime, str, datetime, int]
@@ -151,5 +151,5 @@ def times_asked(exchange: SimulatedExchange) -> list[int]:
     return [seen.at_ms for seen in exchange.journal.requests if seen.method.endswith("/time")]
 
 
-def recorded(journey: Journey, folder: Path, url: str) -> AbstractAsyncContextManager[None]:
+def recorded(journey: Journey, folder: Path, url: str) -> AbstractAsyncContextManager[Recording]:
     return recording(journey.way(every_second(journey.simulator)), folder=folder, url=url)

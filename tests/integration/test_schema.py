@@ -115,3 +115,15 @@ def test_bytes_that_are_compressed_already_are_not_compressed_again(database_url
     )
 
     assert stored == [("e",)]
+
+
+async def test_settings_that_weaken_a_commit_are_reported(plain_database_url: str) -> None:
+    weak = (await report(plain_database_url)).weaknesses
+    strong = (await report(f"{plain_database_url}?options=-c%20synchronous_commit%3Don")).weaknesses
+
+    assert [weakness.partition(":")[0] for weakness in weak] == [
+        "synchronous_commit is off",
+        "fsync is off",
+        "full_page_writes is off",
+    ]
+    assert strong == weak[1:]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from poller.daemon.exchange import Way
@@ -14,8 +15,18 @@ from poller.storage.store import Store
 from poller.writer import Writer
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """The parts that record."""
+
+    recorder: Recorder
+    spool: Spool
+    store: Store
+    writer: Writer
+
+
 @asynccontextmanager
-async def recording(way: Way, *, folder: Path, url: str) -> AsyncIterator[None]:
+async def recording(way: Way, *, folder: Path, url: str) -> AsyncIterator[Recording]:
     """Record as long as the context lasts; all of it is in the database afterwards."""
     spool = await Spool.open(folder / "spool.sqlite", max_size=2**24)
     store = Store(url)
@@ -29,7 +40,7 @@ async def recording(way: Way, *, folder: Path, url: str) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(recorder.record(stop, environment=Environment.SIMULATED))
             try:
-                yield
+                yield Recording(recorder=recorder, spool=spool, store=store, writer=writer)
             finally:
                 stop.set()
     finally:

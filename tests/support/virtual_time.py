@@ -7,7 +7,7 @@ read yet is on its way, and the time stands still until it has arrived. Threads 
 import asyncio
 import selectors
 import socket
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 _PATIENCE_SECONDS = 0.2
@@ -16,17 +16,17 @@ _PATIENCE_SECONDS = 0.2
 T = TypeVar("T")
 
 
-def run_in_virtual_time(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on a loop whose time begins at 0."""
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+def run_in_virtual_time(main: Coroutine[Any, Any, T], *, on_advance: Callable[[float], None] | None = None) -> T:
+    """Run a coroutine on a loop whose time begins at 0; `on_advance` is told each time that it comes to."""
+    with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(on_advance)) as runner:
         return runner.run(main)
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """Tells a time that passes only while nothing else happens."""
 
-    def __init__(self) -> None:
-        self._waiter = _Waiter()
+    def __init__(self, on_advance: Callable[[float], None] | None = None) -> None:
+        self._waiter = _Waiter(on_advance)
         super().__init__(self._waiter)
 
     def time(self) -> float:
@@ -40,8 +40,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 class _Waiter(selectors.DefaultSelector):
     """Waits for sockets in real time while bytes are on their way, and else in no time."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_advance: Callable[[float], None] | None) -> None:
         super().__init__()
+        self._on_advance = on_advance
         self.now = 0.0
         self.on_their_way = 0
 
@@ -57,6 +58,8 @@ class _Waiter(selectors.DefaultSelector):
         if timeout is None:
             return super().select(None)
         self.now += timeout
+        if self._on_advance is not None:
+            self._on_advance(self.now)
         return []
 
     def _awaits_writing(self) -> bool:

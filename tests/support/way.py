@@ -1,7 +1,7 @@
 """Our way to the simulated exchange, as the daemon builds it, with a clock that tests can move."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -35,6 +35,7 @@ class Journey:
 
     simulator: SimulatedExchange
     held: list[Hold] = field(default_factory=list)
+    steady_clock: Callable[[], float] = steady_seconds
     _ahead: float = 0.0
 
     exchange: Exchange = field(init=False)
@@ -48,7 +49,7 @@ class Journey:
         )
 
     def steady(self) -> float:
-        return steady_seconds() + self._ahead
+        return self.steady_clock() + self._ahead
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass for the exchange and for the steady clock of this host, but not for the loop."""
@@ -63,9 +64,14 @@ class Journey:
 
 @asynccontextmanager
 async def journey_to(
-    simulator: SimulatedExchange, *, share: float = 1.0, pacing: Pacing = QUICK, proxy: str | None = None
+    simulator: SimulatedExchange,
+    *,
+    share: float = 1.0,
+    pacing: Pacing = QUICK,
+    proxy: str | None = None,
+    steady: Callable[[], float] = steady_seconds,
 ) -> AsyncIterator[Journey]:
-    journey = Journey(simulator=simulator)
+    journey = Journey(simulator=simulator, steady_clock=steady)
     overrides = {
         market: Override(ws_url=simulator.ws_url(market), rest_url=simulator.rest_url(market)) for market in Market
     }
