@@ -5,22 +5,21 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 
 from poller.backlog import GROUP, leading
+from poller.entries import save_entry, understand
 from poller.errors import (
     EnvironmentMismatchError,
-    MalformedReplyError,
     SpoolFullError,
     StoreUnavailableError,
     UnstorableError,
 )
-from poller.normalize import Normalized, normalize, reject
-from poller.observation import Entry, ModesMeasured, Observation, RunStarted, RunStopped, Status
+from poller.normalize import Normalized
+from poller.observation import Entry, Observation, Status
 from poller.spool import Pending, Spool
 from poller.storage.store import Saved, Store
 
@@ -34,7 +33,7 @@ MOST_PLACES: Final = 1000
 
 _PARTITIONS_SECONDS: Final = 3600.0
 _FIRST_BACKOFF_SECONDS: Final = 0.5
-_MAX_BACKOFF_SECONDS: Final = 4.0
+_MAX_BACKOFF_SECONDS: Final = 3.0
 
 _log = structlog.stdlib.get_logger()
 
@@ -166,26 +165,13 @@ class Writer:
 
     async def _save(self, entry: Entry, poll: Normalized | None) -> None:
         try:
-            match entry:
-                case RunStarted():
-                    await self._store.save_run_started(entry)
-                case RunStopped():
-                    await self._store.save_run_stopped(entry)
-                case ModesMeasured():
-                    await self._store.save_modes(entry)
-                case Observation():
-                    await self._save_observation(entry, poll or understand(entry))
+            understood, saved = await save_entry(self._store, entry, poll)
         except (UnstorableError, EnvironmentMismatchError) as exc:
             # Not even its rejection can be stored. It stays in the spool as long as stored ones do.
             _log.error("entry refused by the database", reason=str(exc), kind=type(entry).__name__)
-
-    async def _save_observation(self, observation: Observation, understood: Normalized) -> None:
-        try:
-            saved = await self._store.save(understood.snapshot)
-        except (UnstorableError, EnvironmentMismatchError) as exc:
-            understood = replace(understood, snapshot=reject(observation, str(exc)))
-            saved = await self._store.save(understood.snapshot)
-        self._settle(understood, saved)
+        else:
+            if understood and saved:
+                self._settle(understood, saved)
 
     def _settle(self, understood: Normalized, saved: Saved) -> None:
         self._report(understood, saved)
@@ -220,14 +206,3 @@ class Writer:
             if place not in self.drift:
                 log.warning("reply drifted from its documents", place=place)
             self.drift[place] += 1
-
-
-def understand(observation: Observation) -> Normalized:
-    """Normalise an observation, or reject it with the reason: whatever is in it, there are rows to store."""
-    try:
-        return normalize(observation)
-    except MalformedReplyError as exc:
-        return Normalized(snapshot=reject(observation, str(exc)), drift=exc.drift)
-    except Exception as exc:  # noqa: BLE001 - whatever one reply breaks, what is behind it in the queue must be stored
-        _log.exception("normalising failed unexpectedly", account=observation.account, market=observation.market.value)
-        return Normalized(snapshot=reject(observation, f"internal error: {type(exc).__name__}: {exc}"))

@@ -8,6 +8,7 @@ from poller.daemon.database import Database, open_database
 from poller.daemon.exchange import Hide, open_exchange
 from poller.daemon.keys import able_to, read_only_accounts
 from poller.daemon.once import poll_all
+from poller.entries import understand
 from poller.errors import EmbeddedDatabaseError, StoreUnavailableError
 from poller.exchange.meanings import meaning
 from poller.exchange.signing import KeyKind
@@ -15,7 +16,6 @@ from poller.observation import Status
 from poller.records import AccountTotals, Snapshot
 from poller.storage.report import DatabaseReport, report
 from poller.storage.schema import check_revision
-from poller.writer import understand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

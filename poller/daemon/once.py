@@ -16,13 +16,14 @@ from poller.daemon.keys import compare_keys
 from poller.daemon.reference import Reference
 from poller.daemon.run import refuse_foreign_labels
 from poller.daemon.spool import open_spool
+from poller.entries import understand
 from poller.exchange.asking import Exchange
 from poller.observation import Observation
 from poller.poll import MAX_DEADLINE_SECONDS, Target, poll
 from poller.records import Snapshot
 from poller.storage.store import Store
 from poller.ticks import aligned
-from poller.writer import Writer, understand
+from poller.writer import Writer
 
 STORE_SECONDS: Final = 15.0
 

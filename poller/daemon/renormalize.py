@@ -10,11 +10,11 @@ from poller.codec import decompress
 from poller.config import Settings
 from poller.daemon.database import open_database
 from poller.daemon.exchange import Hide
+from poller.entries import understand
 from poller.errors import UnstorableError
 from poller.observation import Status
 from poller.records import Snapshot
 from poller.storage.archive import Archive, Kept, Selection
-from poller.writer import understand
 
 MOST_REASONS: Final = 1000
 """Reasons that are counted one by one."""

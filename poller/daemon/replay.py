@@ -14,12 +14,11 @@ import structlog
 from poller.config import Settings
 from poller.daemon.database import open_database
 from poller.daemon.exchange import Hide
+from poller.entries import save_entry
 from poller.errors import EnvironmentMismatchError, UnstorableError
-from poller.normalize import reject
 from poller.observation import Entry, ModesMeasured, Observation, RunStarted, RunStopped
 from poller.spool.reader import Place, SpoolReader
 from poller.storage.store import Saved, Store
-from poller.writer import understand
 
 _BATCH: Final = 200
 
@@ -95,7 +94,7 @@ async def _store(store: Store, entries: Sequence[Entry], account: str | None, re
             replayed.passed_over += 1
             continue
         try:
-            saved = await _save(store, entry)
+            _, saved = await save_entry(store, entry)
         except (UnstorableError, EnvironmentMismatchError) as exc:
             _log.error("entry refused by the database", reason=str(exc), kind=type(entry).__name__)
             replayed.refused += 1
@@ -109,22 +108,6 @@ async def _store(store: Store, entries: Sequence[Entry], account: str | None, re
                 replayed.new += 1
             case Saved.REFUSED:
                 replayed.refused += 1
-
-
-async def _save(store: Store, entry: Entry) -> Saved | None:
-    match entry:
-        case RunStarted():
-            await store.save_run_started(entry)
-        case RunStopped():
-            await store.save_run_stopped(entry)
-        case ModesMeasured():
-            await store.save_modes(entry)
-        case Observation():
-            try:
-                return await store.save(understand(entry).snapshot)
-            except (UnstorableError, EnvironmentMismatchError) as exc:
-                return await store.save(reject(entry, str(exc)))
-    return None
 
 
 def _concerns(entry: Entry, account: str | None) -> bool:

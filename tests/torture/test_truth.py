@@ -6,9 +6,9 @@ from typing import LiteralString
 
 import pytest
 
+from poller.entries import understand
 from poller.observation import Environment, Market, Observation, Promise, RunStarted
 from poller.storage.store import Store
-from poller.writer import understand
 from tests.support.database import execute
 from tests.support.replies import envelope, usdm_asset, usdm_result
 from tests.torture.gaps import account

@@ -14,10 +14,10 @@ from typing import Final
 import psycopg
 from psycopg.sql import SQL, Composed, Identifier
 
+from poller.entries import understand
 from poller.observation import Entry, Observation, RunStarted, RunStopped
 from poller.records import AccountTotals, AssetBalance, Position, Snapshot
 from poller.spool.row import decode
-from poller.writer import understand
 
 Key = tuple[datetime, str, str]
 Rows = Counter[tuple[object, ...]]
