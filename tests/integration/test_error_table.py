@@ -88,7 +88,7 @@ async def test_an_error_ends_the_tick_as_its_row_says_and_holds_no_more_than_it_
     retry_after_ms = row.retry_after_seconds and exchange.server_ms() + row.retry_after_seconds * 1000
     error = ErrorReply(status=row.status, code=row.code, msg=row.message, retry_after_ms=retry_after_ms)
     exchange.faults.next(USDM, error, label="main", times=None)
-    failed = await journey.poll(seconds=0.5)
+    failed = await journey.poll()
     exchange.faults.clear()
     asked = len(exchange.journal.requests)
     after = await statuses(journey)
