@@ -185,7 +185,7 @@ async def test_a_file_cut_short_gives_back_what_is_left_of_it(tmp_path: Path) ->
 
         left = len(kept.entries) - len(lost(kept, got))
         assert len(kept.entries) * part - FEW <= left <= before, part
-        assert got.recovered is not None, part
+        assert got.recovered or got.damaged, part  # the end of the last page may be within one row
         before = left
 
 
