@@ -131,8 +131,8 @@ _DESCRIPTIONS = {
     "position_events": "What became of a position from one ok poll to the next. Several trades within elapsed show as "
     "one event, and a position that was opened and closed within it as none.",
     "wallet_changes": "Every change of the wallet balance of an asset from one ok poll to the next, and the symbols "
-    "whose position changed with it. Realised PnL, commission, funding and transfers are not told apart by the replies: "
-    "without a symbol it was not a trade that changed a position.",
+    "whose position changed with it. Realised PnL, commission, funding and transfers are not told apart by the "
+    "replies: without a symbol it was not a trade that changed a position.",
     "unrealized_pnl_change": "By how much the unrealised PnL of every position changed from one ok poll to the next, "
     "those that were closed included. Realised PnL is not in the replies: what a closed position leaves is minus its "
     "last unrealised PnL here, and what it really earned is in wallet_changes.",
