@@ -12,7 +12,7 @@ import structlog
 
 from poller.config import Settings
 from poller.daemon.bans import noted_ban_seconds, noting_bans
-from poller.daemon.database import Database, open_database, upgrade_schema
+from poller.daemon.database import Database, kept_upgraded, open_database
 from poller.daemon.exchange import Hide, open_exchange
 from poller.daemon.http import told_over_http
 from poller.daemon.keys import TradingWarnings, compare_keys, read_only_accounts
@@ -58,7 +58,7 @@ async def run(settings: Settings, *, migrate: bool, hide: Hide, announce: Callab
             spool = await stack.enter_async_context(open_spool(settings))
             database = await stack.enter_async_context(open_database(settings, hide=hide))
             if migrate or database.embedded:
-                await upgrade_schema(database)
+                await stack.enter_async_context(kept_upgraded(database))
             store = Store(database.url)
             stack.push_async_callback(store.close)
             await refuse_foreign_labels(store, settings)
