@@ -75,7 +75,3 @@ class Schema:
 
     relations: tuple[Relation, ...]
     functions: tuple[Function, ...]
-
-    def relation(self, name: str) -> Relation | None:
-        """Return a table or a view."""
-        return next((relation for relation in self.relations if relation.name == name), None)

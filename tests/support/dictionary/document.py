@@ -7,7 +7,7 @@ from typing import Final
 
 from tests.support.dictionary.catalog import Column, Function, Index, Key, Relation, Schema
 from tests.support.dictionary.diagram import entity_diagram
-from tests.support.dictionary.groups import Group, group_of
+from tests.support.dictionary.groups import TEXTS, Group, group_of
 
 _HEAD: Final = """# The schema
 
@@ -26,6 +26,7 @@ _DIAGRAM: Final = """## What belongs together
 
 The columns are those of the keys. A solid line is a foreign key; a broken one joins by the columns that it names, which
 the statement that stores a poll keeps together ([why](decisions/0006-no-foreign-keys-between-history-tables.md)).
+The testnet has contracts of its own: `contracts` is joined by the environment of the account, too.
 """
 
 
@@ -33,21 +34,28 @@ def document(schema: Schema) -> str:
     """Return the whole document; raises NoPlaceError when something is in no group."""
     members = {group: [*_members(schema, group)] for group in Group}
     parts = [_HEAD, *(_contents(group, entries) for group, entries in members.items() if entries)]
-    parts += [_DIAGRAM, f"```mermaid\n{entity_diagram(schema)}\n```\n"]
+    parts += [_DIAGRAM, _drawn(schema, Group.HISTORY, Group.MEANING)]
     for group, entries in members.items():
         if entries:
-            parts.append(f"## {group.title}\n\n{_paragraph(group.text)}\n")
+            parts.append(f"## {group.value}\n\n{_paragraph(TEXTS[group])}\n")
+            if group == Group.ROLLUPS:
+                parts.append(_drawn(schema, group))
             parts += map(_section, entries)
     return "\n".join(parts)
 
 
 def _members(schema: Schema, group: Group) -> Iterator[Relation | Function]:
-    yield from (entry for entry in (*schema.relations, *schema.functions) if group_of(entry) == group)
+    yield from (relation for relation in schema.relations if group_of(relation) == group)
+    yield from (function for function in schema.functions if group_of(function) == group)
+
+
+def _drawn(schema: Schema, *groups: Group) -> str:
+    return f"```mermaid\nerDiagram\n{entity_diagram(schema, *groups)}\n```\n"
 
 
 def _contents(group: Group, entries: Sequence[Relation | Function]) -> str:
     rows = [(f"[{entry.name}](#{entry.name})", _escaped(_first_sentence(entry.comment))) for entry in entries]
-    return f"**{group.title}**\n\n{_table(('', ''), rows)}\n"
+    return f"**{group.value}**\n\n{_table(('', ''), rows)}\n"
 
 
 def _section(entry: Relation | Function) -> str:
@@ -138,6 +146,4 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table whose columns are aligned, except the last: its texts are long."""
     widths = [max(3, *map(len, column)) for column in zip(head, *rows, strict=True)][:-1]
     lines = [head, [*("-" * width for width in widths), "---"], *rows]
-    return "\n".join(
-        "| " + " | ".join((*map(str.ljust, line, widths), line[-1])).rstrip() + " |" for line in lines
-    )
+    return "\n".join("| " + " | ".join((*map(str.ljust, line, widths), line[-1])).rstrip() + " |" for line in lines)

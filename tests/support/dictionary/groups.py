@@ -5,53 +5,37 @@ The list to change when something new finds no place, or belongs to something.
 
 from enum import Enum
 from fnmatch import fnmatch
-from typing import Final
+from typing import Final, NamedTuple
 
 from tests.support.dictionary.catalog import Function, Relation, Schema
 
 
 class Group(Enum):
-    """The parts of the dictionary, in order: each with its title and what its members have in common."""
+    """The parts of the dictionary, in order, by their titles."""
 
-    HISTORY = (
-        "Recorded history",
-        "What was polled, partitioned by `time`: a condition on `time` reads only the part of the history that it "
-        "needs. The rows of one poll have the same `time`, `account` and `market`.",
-    )
-    MEANING = (
-        "What gives it a meaning",
-        "Small tables that say whose the history is, what was promised, and in which units it is.",
-    )
-    VIEWS = (
-        "Views for people",
-        "Made from the tables at each query: nothing in them is stored, and nothing is filled in over a gap.",
-    )
-    CHARTS = (
-        "Chart functions",
-        "A row for each step of a grid of time, for dashboards and notebooks.",
-    )
-    ROLLUPS = (
-        "Rollups",
-        "Hourly tables that stay when the history that they were made from is dropped, and daily views of them.",
-    )
-    DAEMON = (
-        "Of the daemon",
-        "What the daemon and the migrations use. An analyst needs none of it.",
-    )
+    HISTORY = "Recorded history"
+    MEANING = "What gives it a meaning"
+    VIEWS = "Views for people"
+    CHARTS = "Chart functions"
+    ROLLUPS = "Rollups"
+    DAEMON = "Of the daemon"
 
-    @property
-    def title(self) -> str:
-        """Its heading."""
-        return self.value[0]
 
-    @property
-    def text(self) -> str:
-        """What its members have in common."""
-        return self.value[1]
+TEXTS: Final = {
+    Group.HISTORY: "What was polled, partitioned by `time`: a condition on `time` reads only the part of the history "
+    "that it needs. The rows of one poll have the same `time`, `account` and `market`.",
+    Group.MEANING: "Small tables that say whose the history is, what was promised, and in which units it is.",
+    Group.VIEWS: "Made from the tables at each query: nothing in them is stored, and nothing is filled in over a gap.",
+    Group.CHARTS: "A row for each step of a grid of time, for dashboards and notebooks.",
+    Group.ROLLUPS: "Hourly tables that stay when the history that they were made from is dropped, and daily views of "
+    "them.",
+    Group.DAEMON: "What the daemon and the migrations use. An analyst needs none of it.",
+}
 
+_Rules = tuple[tuple[str, Group], ...]
 
 # The first pattern that fits counts.
-_TABLES: Final = (
+_TABLES: Final[_Rules] = (
     ("alembic_version", Group.DAEMON),
     ("rollup_*", Group.DAEMON),
     ("hourly_*", Group.ROLLUPS),
@@ -62,13 +46,13 @@ _TABLES: Final = (
     ("runs", Group.MEANING),
     ("schedules", Group.MEANING),
 )
-_VIEWS: Final = (
+_VIEWS: Final[_Rules] = (
     ("daily_close", Group.VIEWS),
     ("daily_*", Group.ROLLUPS),
     ("hourly_*", Group.ROLLUPS),
     ("*", Group.VIEWS),
 )
-_FUNCTIONS: Final = (
+_FUNCTIONS: Final[_Rules] = (
     ("chart_*", Group.CHARTS),
     ("*", Group.DAEMON),
 )
@@ -77,16 +61,29 @@ _FUNCTIONS: Final = (
 # what they are joined by. A name may be a pattern.
 RELATIONS: Final = (
     ("accounts", "||..o{", "polls", "account"),
-    ("polls", "||..o|", "account_totals", "time, account, market"),
-    ("polls", "||..o{", "asset_balances", "time, account, market"),
-    ("polls", "||..o{", "positions", "time, account, market"),
-    ("polls", "||..o|", "raw_payloads", "time, account, market"),
-    ("polls", "|o..o{", "rejected_payloads", "time, account, market"),
+    ("schedules", "}o..o{", "polls", "account, market, time"),
     ("runs", "||..o{", "polls", "instance"),
     ("runs", "}|..o{", "schedules", "recorder"),
+    ("polls", "||..o{", "positions", "time, account, market"),
+    ("polls", "||..o{", "asset_balances", "time, account, market"),
+    ("polls", "||..o|", "account_totals", "time, account, market"),
+    ("polls", "||..o|", "raw_payloads", "time, account, market"),
+    ("polls", "|o..o{", "rejected_payloads", "time, account, market"),
     ("contracts", "|o..o{", "positions", "market, symbol"),
-    ("polls", "}o..o{", "hourly_*", "account, market, hour of time"),
+    ("accounts", "||..o{", "hourly_*", "account"),
 )
+
+
+_HERE: Final = "tests/support/dictionary/groups.py"
+
+
+class Joined(NamedTuple):
+    """Two tables whose rows belong together, by columns that both have unless one says it otherwise."""
+
+    left: str
+    kind: str
+    right: str
+    by: str
 
 
 class NoPlaceError(Exception):
@@ -96,35 +93,33 @@ class NoPlaceError(Exception):
 def group_of(entry: Relation | Function) -> Group:
     """Return where a table, view or function stands; raises NoPlaceError."""
     if isinstance(entry, Function):
-        rules, kind = _FUNCTIONS, "function"
+        rules = _FUNCTIONS
     elif entry.is_view:
-        rules, kind = _VIEWS, "view"
+        rules = _VIEWS
+    elif entry.primary_key[:3] == ("time", "account", "market"):
+        return Group.HISTORY
     else:
-        rules, kind = _TABLES, "table"
-        if entry.primary_key[:3] == ("time", "account", "market"):
-            return Group.HISTORY
+        rules = _TABLES
     for pattern, group in rules:
         if fnmatch(entry.name, pattern):
             return group
-    raise NoPlaceError(
-        f"{kind} poller.{entry.name} has no place in the dictionary: list it in tests/support/dictionary/groups.py"
-    )
+    raise NoPlaceError(f"table poller.{entry.name} has no place in the dictionary: list it among _TABLES in {_HERE}")
 
 
-def relations_of(schema: Schema) -> list[tuple[str, str, str, str]]:
-    """Return RELATIONS with each pattern replaced by the tables that it fits; raises NoPlaceError."""
+def relations_of(schema: Schema) -> list[Joined]:
+    """Return what belongs together: by a foreign key, else by RELATIONS; raises NoPlaceError."""
     tables = [relation.name for relation in schema.relations if not relation.is_view]
-    found = []
+    held = [
+        Joined(str(key.refers_to), "||--o{", relation.name, ", ".join(key.columns))
+        for relation in schema.relations
+        for key in relation.foreign_keys
+    ]
+    listed = []
     for left, kind, right, by in RELATIONS:
         for pattern in (left, right):
             if "*" not in pattern and pattern not in tables:
-                raise NoPlaceError(
-                    f"there is no table poller.{pattern}: correct RELATIONS in tests/support/dictionary/groups.py"
-                )
-        found += [
-            (one, kind, other, by)
-            for one in tables
-            for other in tables
-            if fnmatch(one, left) and fnmatch(other, right)
-        ]
-    return found
+                raise NoPlaceError(f"there is no table poller.{pattern}: correct RELATIONS in {_HERE}")
+        pairs = [(one, other) for one in tables for other in tables if fnmatch(one, left) and fnmatch(other, right)]
+        listed += [Joined(one, kind, other, by) for one, other in pairs]
+    known = {(joined.left, joined.right) for joined in held}
+    return [joined for joined in listed if (joined.left, joined.right) not in known] + held
