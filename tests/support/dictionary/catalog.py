@@ -75,3 +75,8 @@ class Schema:
 
     relations: tuple[Relation, ...]
     functions: tuple[Function, ...]
+
+    @property
+    def entries(self) -> tuple[Relation | Function, ...]:
+        """What has a place of its own in the dictionary."""
+        return (*self.relations, *self.functions)

@@ -32,7 +32,7 @@ The testnet has contracts of its own: `contracts` is joined by the environment o
 
 def document(schema: Schema) -> str:
     """Return the whole document; raises NoPlaceError when something is in no group."""
-    members = {group: [*_members(schema, group)] for group in Group}
+    members = {group: [entry for entry in schema.entries if group_of(entry) == group] for group in Group}
     parts = [_HEAD, *(_contents(group, entries) for group, entries in members.items() if entries)]
     parts += [_DIAGRAM, _drawn(schema, Group.HISTORY, Group.MEANING)]
     for group, entries in members.items():
@@ -42,11 +42,6 @@ def document(schema: Schema) -> str:
                 parts.append(_drawn(schema, group))
             parts += map(_section, entries)
     return "\n".join(parts)
-
-
-def _members(schema: Schema, group: Group) -> Iterator[Relation | Function]:
-    yield from (relation for relation in schema.relations if group_of(relation) == group)
-    yield from (function for function in schema.functions if group_of(function) == group)
 
 
 def _drawn(schema: Schema, *groups: Group) -> str:

@@ -3,9 +3,9 @@
 Partitions, TimescaleDB's own objects and definitions are left out: what is read is the same on every tier.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final, LiteralString
 
 import psycopg
@@ -103,16 +103,6 @@ def read_schema(url: str) -> Schema:
     )
 
 
-def explained(comment: str | None) -> tuple[str, Mapping[str, str]]:
-    """Split a function's comment into what it says of the function and of its arguments and result columns.
-
-    PostgreSQL keeps no comments for those, so each has a line `name: what it is` in the function's comment.
-    """
-    lines = re.findall(r"^(\w+): (.+)$", comment or "", flags=re.MULTILINE)
-    rest = re.sub(r"^\w+: .+$", "", comment or "", flags=re.MULTILINE)
-    return " ".join(rest.split()), dict(lines)
-
-
 def _by_owner(rows: Sequence[_Row]) -> _ByOwner:
     owned = defaultdict(list)
     for row in rows:
@@ -134,8 +124,8 @@ def _relation(row: _Row, columns: _ByOwner, keys: _ByOwner, indexes: _ByOwner, s
 
 
 def _function(row: _Row, columns: _ByOwner, arguments: _ByOwner) -> Function:
-    said, meanings = explained(row["comment"])
     given = arguments.get(row["owner"], ())
+    said, meanings = _explained(row["comment"] or "", {argument["name"] for argument in given})
 
     def with_mode(*modes: str) -> tuple[Column, ...]:
         return tuple(
@@ -157,6 +147,16 @@ def _function(row: _Row, columns: _ByOwner, arguments: _ByOwner) -> Function:
         returns=_short(row["returns"]),
         columns=with_mode(*_RETURNED) or of_row,
     )
+
+
+def _explained(comment: str, names: AbstractSet[str]) -> tuple[str, Mapping[str, str]]:
+    """Split a function's comment into what it says of the function and of what has one of the names.
+
+    PostgreSQL keeps no comments for arguments and result columns: each has a line `name: what it is` instead.
+    """
+    lines = [(line, line.strip().partition(": ")) for line in comment.splitlines()]
+    meanings = {name: meaning for _, (name, _, meaning) in lines if name in names and meaning}
+    return " ".join(line.strip() for line, (name, _, _) in lines if name not in meanings), meanings
 
 
 def _column(row: _Row) -> Column:
