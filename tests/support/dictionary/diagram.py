@@ -7,7 +7,7 @@ from tests.support.dictionary.groups import Group, Joined, NoPlaceError, group_o
 
 
 def entity_diagram(schema: Schema, *groups: Group) -> str:
-    """Return an `erDiagram` of the tables of some groups, with what they belong to: of their columns those that join.
+    """Return the lines of an `erDiagram` of the tables of some groups and what they belong to, with what joins them.
 
     Raises NoPlaceError when a table of the history or of the rollups belongs to nothing.
     """
@@ -21,7 +21,7 @@ def entity_diagram(schema: Schema, *groups: Group) -> str:
             )
     lines = [line for relation in schema.relations if relation.name in drawn for line in _entity(relation, joined)]
     lines += [f'{left} {kind} {right} : "{by}"' for left, kind, right, by in joined]
-    return "\n".join(f"    {line}" for line in ("direction LR", *lines))
+    return "\n".join(f"    {line}" for line in lines)
 
 
 def _group(schema: Schema, name: str) -> Group:

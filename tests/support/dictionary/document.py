@@ -34,18 +34,18 @@ def document(schema: Schema) -> str:
     """Return the whole document; raises NoPlaceError when something is in no group."""
     members = {group: [entry for entry in schema.entries if group_of(entry) == group] for group in Group}
     parts = [_HEAD, *(_contents(group, entries) for group, entries in members.items() if entries)]
-    parts += [_DIAGRAM, _drawn(schema, Group.HISTORY, Group.MEANING)]
+    parts += [_DIAGRAM, _drawn(schema, "LR", Group.HISTORY, Group.MEANING)]
     for group, entries in members.items():
         if entries:
             parts.append(f"## {group.value}\n\n{_paragraph(TEXTS[group])}\n")
             if group == Group.ROLLUPS:
-                parts.append(_drawn(schema, group))
+                parts.append(_drawn(schema, "TB", group))
             parts += map(_section, entries)
     return "\n".join(parts)
 
 
-def _drawn(schema: Schema, *groups: Group) -> str:
-    return f"```mermaid\nerDiagram\n{entity_diagram(schema, *groups)}\n```\n"
+def _drawn(schema: Schema, direction: str, *groups: Group) -> str:
+    return f"```mermaid\nerDiagram\n    direction {direction}\n{entity_diagram(schema, *groups)}\n```\n"
 
 
 def _contents(group: Group, entries: Sequence[Relation | Function]) -> str:
@@ -60,9 +60,8 @@ def _section(entry: Relation | Function) -> str:
 
 def _of_relation(relation: Relation) -> Iterator[str]:
     if relation.is_view:
-        rows = [(f"`{column.name}`", column.type, _meaning(column)) for column in relation.columns]
-        yield _table(("column", "type", "meaning"), rows)
-        yield _bullet("Made from", _codes(relation.sources))
+        yield _typed(relation.columns)
+        yield _bullet("Made from", ", ".join(f"[{source}](#{source})" for source in relation.sources))
         return
     yield _table(
         ("column", "type", "null", "meaning"),
@@ -76,20 +75,13 @@ def _of_relation(relation: Relation) -> Iterator[str]:
 
 
 def _of_function(function: Function) -> Iterator[str]:
-    arguments = ", ".join(argument.name for argument in function.arguments)
-    returns = "rows with these columns" if function.columns else f"`{function.returns}`"
-    if function.arguments:
-        yield _table(
-            ("argument", "type", "default", "meaning"),
-            [
-                (f"`{argument.name}`", argument.type, _default(argument), _meaning(argument))
-                for argument in function.arguments
-            ],
-        )
-    yield f"`{function.name}({arguments})` returns {returns}" + (":" if function.columns else ".")
+    arguments = ", ".join(map(_argument, function.arguments))
+    returns = "rows" if function.columns else f"`{function.returns}`"
+    yield f"`{function.name}({arguments})` returns {returns}."
+    if any(argument.comment for argument in function.arguments):
+        yield _table(("argument", "meaning"), [(f"`{one.name}`", _meaning(one)) for one in function.arguments])
     if function.columns:
-        rows = [(f"`{column.name}`", column.type, _meaning(column)) for column in function.columns]
-        yield _table(("column", "type", "meaning"), rows)
+        yield _typed(function.columns)
 
 
 def _key(key: Key) -> str:
@@ -108,8 +100,14 @@ def _index(index: Index) -> str:
     return _bullet("Unique index" if index.unique else "Index", _codes(index.columns) + condition)
 
 
-def _default(argument: Column) -> str:
-    return f"`{argument.default.partition('::')[0]}`" if argument.default else ""
+def _argument(argument: Column) -> str:
+    default = f" DEFAULT {argument.default.partition('::')[0]}" if argument.default else ""
+    return f"{argument.name} {argument.type}{default}"
+
+
+def _typed(columns: Sequence[Column]) -> str:
+    rows = [(f"`{column.name}`", column.type, _meaning(column)) for column in columns]
+    return _table(("column", "type", "meaning"), rows)
 
 
 def _meaning(column: Column) -> str:

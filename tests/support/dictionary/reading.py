@@ -164,7 +164,10 @@ def _column(row: _Row) -> Column:
 
 
 def _frozen(row: _Row) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
+    return {
+        name: tuple(part.strip('"') for part in value) if isinstance(value, list) else value
+        for name, value in row.items()
+    }
 
 
 def _short(of_type: str) -> str:
