@@ -12,7 +12,9 @@ from tests.support.dictionary.document import document
 from tests.support.dictionary.groups import Group, NoPlaceError, group_of
 from tests.support.dictionary.reading import read_schema
 
-UNIT = re.compile(r"[Ii]n units of (?:the )?([^:;.,]+)|[Ii]n contracts|A (?:multiple|ratio|share)|not state its unit")
+UNIT = re.compile(
+    r"[Ii]n units of (?:the )?([^:;.,]+)|[Ii]n contracts|A (?:multiple|ratio|share)|_ratio|not state its unit"
+)
 IN_LINES = "PostgreSQL keeps none: the function's comment has a line `name: what it is` for each"
 
 
@@ -119,15 +121,15 @@ def test_rollups_and_chart_functions_find_their_places(plain_database_url: str) 
     execute(
         plain_database_url,
         """
-        CREATE TABLE poller.hourly_ticks (
+        CREATE TABLE poller.hourly_surprises (
             hour timestamptz, account text REFERENCES poller.accounts, market text, stored integer,
-            PRIMARY KEY (account, market, hour)
+            UNIQUE NULLS NOT DISTINCT (account, market, hour)
         );
-        CREATE VIEW poller.daily_ticks AS SELECT account, sum(stored) AS stored FROM poller.hourly_ticks GROUP BY 1;
-        CREATE FUNCTION poller.chart_ticks("from" timestamptz, step interval DEFAULT '1 hour')
+        CREATE VIEW poller.daily_surprises AS SELECT account, stored FROM poller.hourly_surprises;
+        CREATE FUNCTION poller.chart_surprises("from" timestamptz, step interval DEFAULT '1 hour')
         RETURNS TABLE ("time" timestamptz, stored bigint)
         LANGUAGE sql RETURN (SELECT ROW("from", 1)::record);
-        COMMENT ON FUNCTION poller.chart_ticks IS 'Ticks of each step, a|b.
+        COMMENT ON FUNCTION poller.chart_surprises IS 'Ticks of each step, a|b.
             step: Length of a step.
             stored: How many.';
         """,
@@ -135,9 +137,10 @@ def test_rollups_and_chart_functions_find_their_places(plain_database_url: str) 
 
     said = document(read_schema(plain_database_url))
 
-    assert 'accounts ||--o{ hourly_ticks : "account"' in said
-    assert "accounts ||..o{ hourly_ticks" not in said
-    assert "chart_ticks(from timestamptz, step interval DEFAULT '01:00:00')` returns rows." in said
+    assert "        text account UK, FK\n        text market UK\n    }" in said
+    assert 'accounts ||--o{ hourly_surprises : "account"' in said
+    assert "accounts ||..o{ hourly_surprises" not in said
+    assert "chart_surprises(from timestamptz, step interval DEFAULT '01:00:00')` returns rows." in said
     assert "| `step`   | Length of a step. |" in said
     assert "| `stored` | bigint      | How many. |" in said
     assert "Ticks of each step, a\\|b." in said

@@ -1,9 +1,12 @@
 """The tables, their keys and what belongs together, in Mermaid, which GitHub draws."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
-from tests.support.dictionary.catalog import Column, Relation, Schema
+from tests.support.dictionary.catalog import Relation, Schema
 from tests.support.dictionary.groups import Group, Joined, NoPlaceError, group_of, relations_of
+
+_MARKS: Final = {"PK": "p", "UK": "u", "FK": "f"}
 
 
 def entity_diagram(schema: Schema, *groups: Group) -> str:
@@ -34,13 +37,10 @@ def _is_to_be_joined(relation: Relation) -> bool:
 
 def _entity(relation: Relation, joined: Sequence[Joined]) -> Iterator[str]:
     joining = {column for pair in joined if relation.name in {pair.left, pair.right} for column in pair.by.split(", ")}
+    keys = {kind: [key for key in relation.keys if key.kind == kind] for kind in _MARKS.values()}
     yield f"{relation.name} {{"
     for column in relation.columns:
-        if column.name in joining or column.name in relation.primary_key:
-            yield f"    {column.type} {column.name} {_marks(relation, column)}".rstrip()
+        marks = [mark for mark, kind in _MARKS.items() if any(column.name in key.columns for key in keys[kind])]
+        if marks or column.name in joining:
+            yield f"    {column.type} {column.name} {', '.join(marks)}".rstrip()
     yield "}"
-
-
-def _marks(relation: Relation, column: Column) -> str:
-    refers = any(column.name in key.columns for key in relation.foreign_keys)
-    return ", ".join(("PK",) * (column.name in relation.primary_key) + ("FK",) * refers)

@@ -96,7 +96,7 @@ def group_of(entry: Relation | Function) -> Group:
         rules = _FUNCTIONS
     elif entry.is_view:
         rules = _VIEWS
-    elif entry.primary_key[:3] == ("time", "account", "market"):
+    elif {"time", "account", "market"} <= {*entry.primary_key}:
         return Group.HISTORY
     else:
         rules = _TABLES
