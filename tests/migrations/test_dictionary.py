@@ -102,8 +102,7 @@ def test_a_table_that_no_list_knows_is_refused_with_the_place_to_list_it(plain_d
 def test_a_table_of_the_history_that_belongs_to_nothing_is_refused(plain_database_url: str) -> None:
     execute(
         plain_database_url,
-        "CREATE TABLE poller.surprise "
-        "(time timestamptz, account text, market text, PRIMARY KEY (time, account, market))",
+        "CREATE TABLE poller.surprise (time timestamptz, account text, market text)",
     )
 
     with pytest.raises(NoPlaceError, match=r"poller\.surprise .* RELATIONS in tests/support/dictionary/groups\.py"):
@@ -115,6 +114,15 @@ def test_a_relation_of_a_table_that_is_gone_is_refused(plain_database_url: str) 
 
     with pytest.raises(NoPlaceError, match=r"poller\.raw_payloads: correct RELATIONS"):
         document(read_schema(plain_database_url))
+
+
+def test_rows_that_no_key_keeps_apart_are_told_apart_by_what_the_writer_keeps_apart(plain_database_url: str) -> None:
+    execute(plain_database_url, "ALTER TABLE poller.asset_balances DROP CONSTRAINT IF EXISTS pk_asset_balances")
+
+    said = document(read_schema(plain_database_url))
+
+    assert "- Told apart, without a key, by: `time`, `account`, `market`, `asset`" in said
+    assert "        text market\n        text asset\n    }" in said
 
 
 def test_rollups_and_chart_functions_find_their_places(plain_database_url: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from tests.support.dictionary.catalog import Relation, Schema
-from tests.support.dictionary.groups import Group, Joined, NoPlaceError, group_of, relations_of
+from tests.support.dictionary.groups import Group, Joined, NoPlaceError, group_of, relations_of, told_apart
 
 _MARKS: Final = {"PK": "p", "UK": "u", "FK": "f"}
 
@@ -37,6 +37,7 @@ def _is_to_be_joined(relation: Relation) -> bool:
 
 def _entity(relation: Relation, joined: Sequence[Joined]) -> Iterator[str]:
     joining = {column for pair in joined if relation.name in {pair.left, pair.right} for column in pair.by.split(", ")}
+    joining |= {*told_apart(relation)}
     keys = {kind: [key for key in relation.keys if key.kind == kind] for kind in _MARKS.values()}
     yield f"{relation.name} {{"
     for column in relation.columns:

@@ -7,7 +7,7 @@ from typing import Final
 
 from tests.support.dictionary.catalog import Column, Function, Index, Key, Relation, Schema
 from tests.support.dictionary.diagram import entity_diagram
-from tests.support.dictionary.groups import TEXTS, Group, group_of
+from tests.support.dictionary.groups import TEXTS, Group, group_of, told_apart
 
 _HEAD: Final = """# The schema
 
@@ -70,7 +70,10 @@ def _of_relation(relation: Relation) -> Iterator[str]:
             for column in relation.columns
         ],
     )
-    if facts := [*map(_key, relation.keys), *map(_index, relation.indexes)]:
+    facts = [*map(_key, relation.keys), *map(_index, relation.indexes)]
+    if columns := told_apart(relation):
+        facts.insert(0, _bullet("Told apart, without a key, by", _codes(columns)))
+    if facts:
         yield "\n".join(facts)
 
 

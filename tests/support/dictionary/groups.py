@@ -74,6 +74,13 @@ RELATIONS: Final = (
 )
 
 
+# What tells the rows of a table apart that no key keeps apart.
+_TOLD_APART: Final = {
+    "asset_balances": ("time", "account", "market", "asset"),
+    "positions": ("time", "account", "market", "symbol", "position_side"),
+    "raw_payloads": ("time", "account", "market"),
+}
+
 _HERE: Final = "tests/support/dictionary/groups.py"
 
 
@@ -96,7 +103,7 @@ def group_of(entry: Relation | Function) -> Group:
         rules = _FUNCTIONS
     elif entry.is_view:
         rules = _VIEWS
-    elif {"time", "account", "market"} <= {*entry.primary_key}:
+    elif {"time", "account", "market"} <= {column.name for column in entry.columns}:
         return Group.HISTORY
     else:
         rules = _TABLES
@@ -104,6 +111,11 @@ def group_of(entry: Relation | Function) -> Group:
         if fnmatch(entry.name, pattern):
             return group
     raise NoPlaceError(f"table poller.{entry.name} has no place in the dictionary: list it among _TABLES in {_HERE}")
+
+
+def told_apart(table: Relation) -> tuple[str, ...]:
+    """Return by which columns the writer keeps the rows of a table apart; none where a key does."""
+    return () if any(key.kind in "pu" for key in table.keys) else _TOLD_APART.get(table.name, ())
 
 
 def relations_of(schema: Schema) -> list[Joined]:
