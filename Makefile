@@ -1,6 +1,6 @@
 # Two commands on a fresh machine with Python >= 3.11, pip and make: `make run` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run psql migrate migration lock check format test test-unit torture coverage clean
+.PHONY: help setup setup-dev run psql migrate migration schema-docs lock check format test test-unit torture coverage clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -40,6 +40,9 @@ migrate: setup ## Upgrade the schema of the configured database
 
 migration: setup-dev ## New migration: make migration m="create funding"
 	$(BIN)/python -m tests.support.new_migration "$(m)"
+
+schema-docs: setup-dev ## Write docs/schema.md from the comments of a database at the newest revision
+	$(BIN)/python -m tests.support.dictionary
 
 lock: setup-dev ## Lock the newest allowed dependencies with hashes
 	$(UV_COMPILE) --upgrade --extra embedded --group build pyproject.toml --output-file requirements/run.txt
