@@ -254,8 +254,8 @@ _SHARED = {
     "asset": "The unit of this row's amounts, such as USDT or BTC.",
     "position_amount": "Binance: positionAmt. Negative when short. usdm: in units of base_asset; coinm: in contracts.",
     "exchange_updated_at": "Binance: updateTime: last change on the exchange; null when 0.",
-    "quantity": "How much of base_asset is held, negative when short. usdm: position_amount; coinm: notionalValue, "
-    "which is position_amount * contract_size / mark price.",
+    "quantity": "How much is held, negative when short. usdm: position_amount; coinm: notionalValue, which is "
+    "position_amount * contract_size / mark_price. In units of base_asset.",
     "exposure": "Binance: notional (usdm), notionalValue (coinm): worth at mark price, negative when short. In units "
     "of margin_asset.",
     "mark_price": "Derived, in units of quote_asset. usdm: exposure / position_amount; coinm: position_amount * "
@@ -263,13 +263,13 @@ _SHARED = {
     "entry_price": "In units of quote_asset. coinm: Binance: entryPrice; usdm: derived, (exposure - unrealized_pnl) / "
     "position_amount.",
     "break_even_price": "Binance: breakEvenPrice (coinm). In units of quote_asset.",
-    "leverage": "Binance: leverage (coinm), as it is set; null for usdm, whose replies lack it.",
+    "leverage": "Binance: leverage (coinm), as it is set. A multiple; null for usdm, whose replies lack it.",
     "isolated": "Whether the position has a margin of its own. coinm: Binance: isolated; usdm: derived, "
     "isolated_wallet is not zero.",
     "isolated_wallet": "Binance: isolatedWallet. In units of margin_asset; 0 when cross.",
-    "effective_leverage": "Derived: |exposure| / what stands behind it. Isolated: isolated_wallet + unrealized_pnl; "
-    "cross: cross_wallet_balance + cross_unrealized_pnl of margin_asset, shared with other positions; null in "
-    "multi-assets mode, where that is in another unit.",
+    "effective_leverage": "Derived: |exposure| / what stands behind it. A multiple. Isolated: isolated_wallet + "
+    "unrealized_pnl; cross: cross_wallet_balance + cross_unrealized_pnl of margin_asset, "
+    "shared with other positions; null in multi-assets mode, where that is in another unit.",
     "contract_size": "What one contract is worth, in units of quote_asset (coinm), from contracts.",
 }
 
@@ -281,6 +281,9 @@ _OF_POSITIONS = {
 
 _OWN = {
     "equity": {
+        "wallet_balance": "Binance: walletBalance (totalWalletBalance where scope is account). In units of asset.",
+        "unrealized_pnl": "Binance: unrealizedProfit (totalUnrealizedProfit where scope is account). In units of "
+        "asset.",
         "scope": "asset: one asset, or account: all assets of a multi-assets account, in USD.",
         "equity": "Binance: marginBalance (totalMarginBalance): wallet_balance + unrealized_pnl. In units of asset.",
     },
@@ -288,10 +291,10 @@ _OWN = {
     "exposure": {
         "gross_exposure": "Sum of |exposure|. In units of margin_asset.",
         "net_exposure": "Sum of exposure, shorts being negative. In units of margin_asset.",
-        "long_exposure": "Sum of the positive ones. In units of margin_asset; null when there is none.",
-        "short_exposure": "Sum of the negative ones. In units of margin_asset; null when there is none.",
+        "long_exposure": "Sum of exposure where it is positive. In units of margin_asset; null when there is none.",
+        "short_exposure": "Sum of exposure where it is negative. In units of margin_asset; null when there is none.",
         "net_quantity": "Sum of quantity. In units of base_asset.",
-        "unrealized_pnl": "Sum of unrealized_pnl. In units of margin_asset.",
+        "unrealized_pnl": "Sum of unrealized_pnl of position_states. In units of margin_asset.",
         "positions": "How many positions are open.",
     },
     "margin_pools": {
@@ -304,8 +307,8 @@ _OWN = {
         "isolated position is unknown. Isolated: the position's own. In units of asset.",
         "margin_balance": "What the pool has. Cross: cross_wallet_balance + cross_unrealized_pnl; isolated: "
         "isolated_wallet + unrealized_pnl. In units of asset.",
-        "margin_ratio": "maintenance_margin / margin_balance: liquidation is at 1; null when margin_balance is not "
-        "positive.",
+        "margin_ratio": "A ratio: maintenance_margin / margin_balance; liquidation is at 1; null when "
+        "margin_balance is not positive.",
         "at_liquidation": "Whether maintenance_margin is above zero and not below margin_balance.",
     },
     "latest_accounts": {

@@ -147,7 +147,8 @@ _SHARED = {
     "symbol": "Binance: symbol, such as BTCUSDT or BTCUSD_PERP.",
     "position_side": "Binance: positionSide: BOTH in one-way mode, LONG or SHORT in hedge mode.",
     "event": "opened, increased, reduced, flipped (from long to short or back) or closed.",
-    "previous_amount": "position_amount at previous_time, 0 when there was no position.",
+    "previous_amount": "position_amount at previous_time, 0 when there was no position. usdm: in units of the base "
+    "asset; coinm: in contracts.",
     "position_amount": "Binance: positionAmt at time, 0 when there is no position. usdm: in units of the base asset; "
     "coinm: in contracts.",
     "asset": "The unit of this row, such as USDT or BTC.",
@@ -161,7 +162,7 @@ _SHARED = {
 }
 
 _CHANGE = {
-    "position_events": "position_amount - previous_amount.",
+    "position_events": "position_amount - previous_amount. usdm: in units of the base asset; coinm: in contracts.",
     "wallet_changes": "wallet_balance - previous_balance. In units of asset.",
     "unrealized_pnl_change": "unrealized_pnl - previous_unrealized_pnl. In units of margin_asset.",
 }
