@@ -96,12 +96,17 @@ SELECT time, account, market, base_asset, margin_asset,
     sum(exposure) FILTER (WHERE exposure < 0) AS short_exposure,
     sum(quantity) AS net_quantity,
     sum(unrealized_pnl) AS unrealized_pnl,
-    count(*) FILTER (WHERE position_amount <> 0) AS positions
+    count(*) FILTER (WHERE position_amount <> 0) AS positions,
+    CASE WHEN base_asset IS NULL THEN symbol END AS symbol
 FROM poller.position_states
-GROUP BY time, account, market, base_asset, margin_asset
+GROUP BY time, account, market, base_asset, margin_asset, CASE WHEN base_asset IS NULL THEN symbol END
 """
 
 # The threshold is compared by multiplying, so that a pool without a positive balance is above it, too.
+#
+# Parts of one poll meet by grouping: a join would look up the positions anew for every asset of every poll, and a
+# filter on time reaches below GROUP BY, windows by the key and UNION ALL alike. EXISTS may be answered from a hash of
+# all rows that could match, which are those of all times; a value with a LIMIT may not.
 _MARGIN_POOLS = """
 CREATE VIEW poller.margin_pools AS
 SELECT time, account, market, pool, asset, symbol, position_side, maintenance_margin, margin_balance,
@@ -111,31 +116,47 @@ FROM (
     SELECT totals.time, totals.account, totals.market, 'cross' AS pool, totals.totals_asset AS asset,
         NULL AS symbol, NULL AS position_side,
         -- What an isolated position needs is in its margin asset, not in USD: without a rate it cannot be taken off.
-        CASE WHEN NOT EXISTS (
-            SELECT FROM poller.positions
+        CASE WHEN (
+            SELECT true FROM poller.positions
             WHERE positions.time = totals.time AND positions.account = totals.account
                 AND positions.market = totals.market AND coalesce(isolated, isolated_wallet <> 0)
                 AND maintenance_margin IS DISTINCT FROM 0
-        ) THEN totals.maintenance_margin END AS maintenance_margin,
+            LIMIT 1
+        ) IS NULL THEN totals.maintenance_margin END AS maintenance_margin,
         totals.cross_wallet_balance + totals.cross_unrealized_pnl AS margin_balance
     FROM poller.account_totals AS totals
     WHERE totals.asset_mode = 'multi_assets'
     UNION ALL
-    SELECT balance.time, balance.account, balance.market, 'cross', balance.asset, NULL, NULL,
-        CASE WHEN (balance.market = 'coinm' OR totals.asset_mode = 'single_asset') AND NOT isolated.unknown
-            THEN balance.maintenance_margin - isolated.maintenance_margin END,
-        balance.cross_wallet_balance + balance.cross_unrealized_pnl
-    FROM poller.asset_balances AS balance
-    JOIN poller.account_totals AS totals USING (time, account, market)
-    CROSS JOIN LATERAL (
-        SELECT
-            coalesce(sum(maintenance_margin) FILTER (WHERE margin_asset = balance.asset), 0) AS maintenance_margin,
-            coalesce(bool_or(margin_asset IS NULL AND maintenance_margin IS DISTINCT FROM 0), false) AS unknown
-        FROM poller.position_states AS position
-        WHERE position.time = balance.time AND position.account = balance.account
-            AND position.market = balance.market AND isolated
-    ) AS isolated
-    WHERE totals.asset_mode IS DISTINCT FROM 'multi_assets'
+    SELECT time, account, market, 'cross', asset, NULL, NULL,
+        CASE WHEN (market = 'coinm' OR asset_mode = 'single_asset') AND NOT unknown
+            THEN maintenance_margin - isolated_margin END,
+        margin_balance
+    FROM (
+        SELECT time, account, market, asset,
+            bool_or(part = 'balance') AS has_balance,
+            max(maintenance_margin) FILTER (WHERE part = 'balance') AS maintenance_margin,
+            max(margin_balance) AS margin_balance,
+            coalesce(sum(maintenance_margin) FILTER (WHERE part = 'isolated'), 0) AS isolated_margin,
+            bool_or(bool_or(part = 'isolated' AND asset IS NULL AND maintenance_margin IS DISTINCT FROM 0)) OVER poll
+                AS unknown,
+            bool_or(bool_or(part = 'totals')) OVER poll AS has_totals,
+            max(max(asset_mode)) OVER poll AS asset_mode
+        FROM (
+            SELECT time, account, market, 'balance' AS part, asset, maintenance_margin,
+                cross_wallet_balance + cross_unrealized_pnl AS margin_balance, NULL AS asset_mode
+            FROM poller.asset_balances
+            UNION ALL
+            SELECT time, account, market, 'isolated', margin_asset, maintenance_margin, NULL, NULL
+            FROM poller.position_states
+            WHERE isolated
+            UNION ALL
+            SELECT time, account, market, 'totals', NULL, NULL, NULL, asset_mode
+            FROM poller.account_totals
+        ) AS part
+        GROUP BY time, account, market, asset
+        WINDOW poll AS (PARTITION BY time, account, market)
+    ) AS asset
+    WHERE has_balance AND has_totals AND asset_mode IS DISTINCT FROM 'multi_assets'
     UNION ALL
     SELECT time, account, market, 'isolated', margin_asset, symbol, position_side, maintenance_margin,
         isolated_wallet + unrealized_pnl
@@ -178,24 +199,45 @@ FROM poller.latest_polls
 LEFT JOIN poller.account_totals USING (time, account, market)
 """
 
+# OFFSET keeps each look-up apart: joined freely, children are sought by time alone, among those of all accounts.
 _LATEST_ASSETS = """
 CREATE VIEW poller.latest_assets AS
-SELECT account, market, asset, time, age, last_tick, last_status,
+SELECT poll.account, poll.market, asset, poll.time, age, last_tick, last_status,
     wallet_balance, unrealized_pnl, margin_balance, initial_margin, maintenance_margin, position_initial_margin,
     open_order_initial_margin, cross_wallet_balance, cross_unrealized_pnl, available_balance, max_withdraw_amount,
     exchange_updated_at
-FROM poller.latest_polls
-JOIN poller.asset_balances USING (time, account, market)
+FROM poller.latest_polls AS poll
+CROSS JOIN LATERAL (
+    SELECT * FROM poller.asset_balances AS balance
+    WHERE balance.time = poll.time AND balance.account = poll.account AND balance.market = poll.market
+    OFFSET 0
+) AS balance
 """
 
 _LATEST_POSITIONS = """
 CREATE VIEW poller.latest_positions AS
-SELECT account, market, symbol, position_side, time, age, last_tick, last_status,
+SELECT poll.account, poll.market, symbol, position_side, poll.time, age, last_tick, last_status,
     base_asset, quote_asset, margin_asset, position_amount, quantity, exposure, mark_price, entry_price,
     break_even_price, unrealized_pnl, initial_margin, maintenance_margin, isolated, isolated_wallet, leverage,
     effective_leverage, exchange_updated_at
-FROM poller.latest_polls
-JOIN poller.position_states USING (time, account, market)
+FROM poller.latest_polls AS poll
+CROSS JOIN LATERAL (
+    SELECT * FROM poller.position_states AS state
+    WHERE state.time = poll.time AND state.account = poll.account AND state.market = poll.market
+    OFFSET 0
+) AS state
+"""
+
+_LATEST_MARGIN_POOLS = """
+CREATE VIEW poller.latest_margin_pools AS
+SELECT poll.account, poll.market, pool, asset, symbol, position_side, poll.time, age, last_tick, last_status,
+    maintenance_margin, margin_balance, margin_ratio, at_liquidation
+FROM poller.latest_polls AS poll
+CROSS JOIN LATERAL (
+    SELECT * FROM poller.margin_pools AS pool
+    WHERE pool.time = poll.time AND pool.account = poll.account AND pool.market = poll.market
+    OFFSET 0
+) AS state
 """
 
 _VIEWS = {
@@ -208,6 +250,7 @@ _VIEWS = {
     "latest_accounts": _LATEST_ACCOUNTS,
     "latest_assets": _LATEST_ASSETS,
     "latest_positions": _LATEST_POSITIONS,
+    "latest_margin_pools": _LATEST_MARGIN_POOLS,
 }
 
 _DESCRIPTIONS = {
@@ -228,6 +271,8 @@ _DESCRIPTIONS = {
     "latest_accounts": "The account-wide part of the last ok poll of every account and market whose promise holds.",
     "latest_assets": "Every asset of the last ok poll of every account and market whose promise holds.",
     "latest_positions": "Every position of the last ok poll of every account and market whose promise holds.",
+    "latest_margin_pools": "Every margin pool, see margin_pools, of the last ok poll of every account and market whose "
+    "promise holds.",
 }
 
 _SHARED = {
@@ -279,6 +324,21 @@ _OF_POSITIONS = {
     "maintenance_margin": "Binance: maintMargin. In units of margin_asset.",
 }
 
+_OF_POOLS = {
+    "pool": "cross: shared by positions, or isolated: of one position.",
+    "asset": "The unit of this row's amounts; null for an isolated position whose symbol contracts does not have.",
+    "symbol": "Of an isolated position; else null.",
+    "position_side": "Of an isolated position; else null.",
+    "maintenance_margin": "What the pool must have or be liquidated. Cross: maintenance_margin of the asset (in "
+    "multi-assets mode of the totals) without its isolated positions'; null while the asset mode or the unit of an "
+    "isolated position is unknown. Isolated: the position's own. In units of asset.",
+    "margin_balance": "What the pool has. Cross: cross_wallet_balance + cross_unrealized_pnl; isolated: "
+    "isolated_wallet + unrealized_pnl. In units of asset.",
+    "margin_ratio": "A ratio: maintenance_margin / margin_balance; liquidation is at 1; null when "
+    "margin_balance is not positive.",
+    "at_liquidation": "Whether maintenance_margin is above zero and not below margin_balance.",
+}
+
 _OWN = {
     "equity": {
         "wallet_balance": "Binance: walletBalance (totalWalletBalance where scope is account). In units of asset.",
@@ -296,21 +356,10 @@ _OWN = {
         "net_quantity": "Sum of quantity. In units of base_asset.",
         "unrealized_pnl": "Sum of unrealized_pnl of position_states. In units of margin_asset.",
         "positions": "How many positions are open.",
+        "symbol": "Of a symbol that contracts does not have, whose units are unknown: it has a row of its own; else "
+        "null.",
     },
-    "margin_pools": {
-        "pool": "cross: shared by positions, or isolated: of one position.",
-        "asset": "The unit of this row's amounts; null for an isolated position whose symbol contracts does not have.",
-        "symbol": "Of an isolated position; else null.",
-        "position_side": "Of an isolated position; else null.",
-        "maintenance_margin": "What the pool must have or be liquidated. Cross: maintenance_margin of the asset (in "
-        "multi-assets mode of the totals) without its isolated positions'; null while the asset mode or the unit of an "
-        "isolated position is unknown. Isolated: the position's own. In units of asset.",
-        "margin_balance": "What the pool has. Cross: cross_wallet_balance + cross_unrealized_pnl; isolated: "
-        "isolated_wallet + unrealized_pnl. In units of asset.",
-        "margin_ratio": "A ratio: maintenance_margin / margin_balance; liquidation is at 1; null when "
-        "margin_balance is not positive.",
-        "at_liquidation": "Whether maintenance_margin is above zero and not below margin_balance.",
-    },
+    "margin_pools": _OF_POOLS,
     "latest_accounts": {
         "wallet_balance": "Binance: totalWalletBalance (usdm). In units of totals_asset.",
         "unrealized_pnl": "Binance: totalUnrealizedProfit (usdm). In units of totals_asset.",
@@ -337,6 +386,7 @@ _OWN = {
         "do not sum.",
     },
     "latest_positions": _OF_POSITIONS,
+    "latest_margin_pools": _OF_POOLS,
 }
 
 
