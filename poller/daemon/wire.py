@@ -24,6 +24,7 @@ from poller.exchange.weight import Weight
 from poller.observation import Market
 
 _REST_SECONDS: Final = 5.0
+_LOOK_AGAIN_SECONDS: Final = 1.0
 _HANDSHAKE_SECONDS: Final = 60.0
 _HARMLESS: Final = frozenset({Unexpected.LATE, Unexpected.EVENT})
 
@@ -128,7 +129,10 @@ class Wire:
 
     async def _patiently(self, weight: int) -> Spent:
         while True:
-            await asyncio.sleep(self.holds.silent_seconds())
+            if silent := self.holds.silent_seconds():
+                # The clock of a sleep stands still while the machine is suspended, the one of holds goes on.
+                await asyncio.sleep(min(silent, _LOOK_AGAIN_SECONDS))
+                continue
             deadline = asyncio.get_running_loop().time() + _HANDSHAKE_SECONDS
             spent = await self.budget.admit(weight, deadline=deadline)
             if spent is None:

@@ -1,6 +1,7 @@
 """One poll against the simulated exchange on a real socket: every fault becomes its status."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -283,3 +284,16 @@ async def test_a_refusal_always_has_a_reason(exchange: SimulatedExchange, way: E
     observation = await polled(way, target(exchange))
 
     assert (observation.status, observation.error_message) == (Status.REJECTED, "the exchange gave no reason")
+
+
+async def test_a_connection_is_made_when_a_ban_is_over_though_the_machine_slept_through_it(journey: Journey) -> None:
+    journey.wire.holds.restore(3600.0)
+    connecting = asyncio.create_task(journey.wire.connect(Market.USDM, Counter()))
+    await asyncio.sleep(0)  # it has looked at the ban
+
+    journey.pass_time(3601.0)
+
+    async with asyncio.timeout(10):
+        connection = await connecting
+    assert connection.is_open
+    await connection.close()
