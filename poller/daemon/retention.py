@@ -33,18 +33,17 @@ class Retention:
             schedule.housekeeping(LOOK_SECONDS, self.drop_old, key="drop history")
 
     async def drop_old(self) -> None:
-        """Drop what is due; what fails is logged and tried again an hour later."""
+        """Drop what is due, table by table; the first that fails is logged, and all are tried again an hour later."""
         now = asyncio.get_running_loop().time()
         if now < self._due or not self._store.is_open:
             return
         self._due = now + _DROP_SECONDS
-        dropped = {history: await self._drop(history, keep) for history, keep in self._keep.items()}
+        dropped = {}
+        for history, keep in self._keep.items():
+            try:
+                dropped[history] = await self._store.drop_history(history, keep=keep, now=self._now())
+            except (HistoryInUseError, StoreUnavailableError) as exc:
+                _log.error("history not dropped", table=history, reason=str(exc), retry_in_s=_DROP_SECONDS)
+                break  # the polls, which are the last, must not go before what belongs to them
         if any(dropped.values()):
             _log.info("history dropped", **{history: parts for history, parts in dropped.items() if parts})
-
-    async def _drop(self, history: str, keep: timedelta) -> int:
-        try:
-            return await self._store.drop_history(history, keep=keep, now=self._now())
-        except (HistoryInUseError, StoreUnavailableError) as exc:
-            _log.error("history not dropped", table=history, reason=str(exc), retry_in_s=_DROP_SECONDS)
-            return 0
