@@ -126,7 +126,7 @@ class Archive:
         """
         with translated_failures(), self._engine.connect() as connection, connection.begin() as transaction:
             changed = rewrite(connection, snapshot, status)
-            if dry:
+            if dry or not changed:
                 transaction.rollback()
             return changed
 

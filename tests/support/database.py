@@ -33,7 +33,8 @@ def compress(url: str) -> int:
     chunks = execute(
         url,
         "SELECT public.compress_chunk(format('%I.%I', chunk_schema, chunk_name)::regclass) "
-        "FROM timescaledb_information.chunks WHERE hypertable_schema = 'poller'",
+        "FROM timescaledb_information.chunks JOIN timescaledb_information.hypertables "
+        "USING (hypertable_schema, hypertable_name) WHERE hypertable_schema = 'poller' AND compression_enabled",
     )
     return len(chunks)
 
