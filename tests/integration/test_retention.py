@@ -2,15 +2,20 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from secrets import token_hex
 
 import psycopg
 import pytest
-from psycopg.errors import InvalidParameterValue
+from psycopg.errors import InsufficientPrivilege, InvalidParameterValue
 from psycopg.sql import SQL, Identifier
 from structlog.testing import capture_logs
 
+from poller.config import load
+from poller.daemon.check import check
 from poller.daemon.retention import Retention
 from poller.errors import HistoryInUseError
+from poller.observation import Environment, Market, Promise, RunStarted
 from poller.storage.store import Saved, Store
 from tests.support.database import compress, execute
 from tests.support.snapshots import malformed, ok
@@ -177,3 +182,67 @@ async def test_a_database_that_is_not_open_is_asked_later(plain_database_url: st
 
     await store.close()
     assert [log["event"] for log in logs] == ["history dropped"]
+
+
+async def test_a_role_drops_if_it_may_and_nothing_else(server: str, database_url: str, tmp_path: Path) -> None:
+    name = f"test_{token_hex(8)}"
+    role = Identifier(name)
+    execute(server, SQL("CREATE ROLE {} LOGIN PASSWORD 'made up'").format(role))
+    url = f"postgresql://{name}:made%20up@{database_url.rpartition('@')[2]}"
+    try:
+        execute(database_url, SQL("GRANT USAGE ON SCHEMA poller TO {}").format(role))
+        execute(database_url, SQL("GRANT SELECT ON ALL TABLES IN SCHEMA poller TO {}").format(role))
+        store = Store(url)
+        await store.open()
+
+        with pytest.raises(HistoryInUseError, match="the role lacks a right"):
+            await store.drop_history("polls", keep=DAY, now=now())
+        assert await retention_warned(tmp_path, url)
+        execute(database_url, SQL("GRANT EXECUTE ON FUNCTION poller.drop_history TO {}").format(role))
+        other = Store(database_url)
+        await other.open()
+        await other.save(ok(LONG_AGO))
+        await other.close()
+
+        assert await store.drop_history("polls", keep=DAY, now=now()) == 1
+        assert not await retention_warned(tmp_path, url)
+        for statement in (
+            "DELETE FROM poller.positions",
+            "DROP TABLE poller.positions",
+            "TRUNCATE poller.dropped_history",
+        ):
+            with pytest.raises(InsufficientPrivilege):
+                execute(url, statement)
+        await store.close()
+    finally:
+        execute(database_url, SQL("DROP OWNED BY {}").format(role))
+        execute(server, SQL("DROP ROLE {}").format(role))
+
+
+async def retention_warned(folder: Path, url: str) -> bool:
+    """Tell whether `check` warns that nothing is dropped."""
+    (folder / "config.yaml").write_text("exchange: {environment: simulated}\naccounts: [{name: main}]\n")
+    findings = check(load(folder / "config.yaml", {"DATABASE_URL": url}), hide=lambda _: None)
+    return ("retention", True) in [(finding.subject, finding.good) async for finding in findings]
+
+
+async def test_where_polls_were_dropped_nothing_is_missing(store: Store, database_url: str) -> None:
+    promise = Promise(account="main", market=Market.USDM, interval_seconds=86_400)
+    await store.save_run_started(
+        RunStarted(
+            instance="run",
+            recorder="spool",
+            release="0.1.0",
+            environment=Environment.SIMULATED,
+            started_at=LONG_AGO,
+            promises=(promise,),
+        )
+    )
+    for day in (0, 1, 50, 51, 100):
+        await store.save(ok(LONG_AGO + day * DAY))
+    missed = 'SELECT "from" FROM poller.poll_gaps ORDER BY 1 LIMIT 2'
+    assert execute(database_url, missed) == [(LONG_AGO + 2 * DAY,), (LONG_AGO + 52 * DAY,)]
+
+    dropped(database_url, "polls", LONG_AGO + 40 * DAY)
+
+    assert execute(database_url, missed) == [(noted(database_url)["polls"],), (LONG_AGO + 52 * DAY,)]

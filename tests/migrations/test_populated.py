@@ -12,6 +12,9 @@ from tests.support.schema import alembic_config, revisions
 FIRST = "9ac98535bc19"
 """The first revision that can hold history: without it there are no partitions."""
 
+BEFORE_DAYS = "8f42d6c3e519"
+"""The last revision at which raw_payloads is divided into months, where it has partitions."""
+
 BEGIN = datetime(2024, 1, 31, tzinfo=UTC)
 APART = timedelta(days=10)
 
@@ -53,6 +56,13 @@ def stored(url: str) -> list[tuple[object, ...]]:
     return execute(url, STORED)
 
 
+def partitions(url: str) -> list[object]:
+    parts = (
+        "SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid WHERE inhparent = %s::regclass"
+    )
+    return [part for (part,) in execute(url, parts + " ORDER BY 1", "poller.raw_payloads")]
+
+
 def inserted(times: Sequence[datetime]) -> list[tuple[object, ...]]:
     rejected: tuple[object, ...] = ("malformed", *(None,) * 9, b"half")
     ok = ("ok", 12, "single_asset", "1.50000000", "USDT", '{"new": 0.10}', "BTCUSDT", "-0.00100", True, b"raw", None)
@@ -62,7 +72,7 @@ def inserted(times: Sequence[datetime]) -> list[tuple[object, ...]]:
 def test_history_of_every_revision_lives_through_all_later_ones(empty_database_url: str) -> None:
     config = alembic_config(empty_database_url)
     command.upgrade(config, FIRST)
-    times = []
+    times: list[datetime] = []
     for revision in revisions()[revisions().index(FIRST) :]:
         command.upgrade(config, revision)
         times.append(BEGIN + len(times) * APART)
@@ -86,3 +96,21 @@ def test_history_lives_through_the_way_down_and_up_again(database_url: str) -> N
         command.upgrade(config, "head")
         assert stored(database_url) == inserted(times)
     command.check(config)
+
+
+def test_months_of_raw_payloads_stay_where_they_hold_rows_and_days_become_months_again(plain_database_url: str) -> None:
+    config = alembic_config(plain_database_url)
+    command.downgrade(config, BEFORE_DAYS)
+    insert(plain_database_url, BEGIN)
+    command.upgrade(config, "head")
+    insert(plain_database_url, BEGIN - timedelta(days=1))
+    insert(plain_database_url, BEGIN + timedelta(days=1))
+
+    # After the month with rows, this day and the next seven.
+    assert partitions(plain_database_url)[:2] == ["raw_payloads_2024_01", "raw_payloads_2024_02_01"]
+    assert len(partitions(plain_database_url)) == 10
+    command.downgrade(config, BEFORE_DAYS)
+
+    assert partitions(plain_database_url)[:2] == ["raw_payloads_2024_01", "raw_payloads_2024_02"]
+    assert len(partitions(plain_database_url)) == 6
+    assert stored(plain_database_url) == inserted([BEGIN + timedelta(days=number) for number in (-1, 0, 1)])
