@@ -11,7 +11,7 @@ from poller.errors import HistoryInUseError, StoreUnavailableError
 from poller.schedule import Schedule
 from poller.storage.store import Store
 
-LOOK_SECONDS: Final = 60.0
+_LOOK_SECONDS: Final = 60.0
 _DROP_SECONDS: Final = 3600.0
 
 _log = structlog.stdlib.get_logger()
@@ -27,10 +27,10 @@ class Retention:
         self._now = now
         self._due = float("-inf")
 
-    def register(self, schedule: Schedule) -> None:
-        """Let a schedule call `drop_old`, unless all is kept for ever."""
+    def register(self, schedule: Schedule, *, look_seconds: float = _LOOK_SECONDS) -> None:
+        """Let a schedule call `drop_old` every `look_seconds`, unless all is kept for ever."""
         if self._keep:
-            schedule.housekeeping(LOOK_SECONDS, self.drop_old, key="drop history")
+            schedule.housekeeping(look_seconds, self.drop_old, key="drop history")
 
     async def drop_old(self) -> None:
         """Drop what is due, table by table; the first that fails is logged, and all are tried again an hour later."""

@@ -1,5 +1,6 @@
 """What is old enough is dropped, as a whole and noted; what is young, or nobody's to drop, stays."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from poller.daemon.check import check
 from poller.daemon.retention import Retention
 from poller.errors import HistoryInUseError
 from poller.observation import Environment, Market, Promise, RunStarted
+from poller.schedule import Schedule
 from poller.storage.store import Saved, Store
 from tests.support.database import compress, execute
 from tests.support.snapshots import malformed, ok
@@ -157,6 +159,29 @@ async def test_the_daemon_drops_once_an_hour_and_says_what(store: Store, databas
 
     assert logs == [{"event": "history dropped", "log_level": "info", "raw_payloads": 2}]
     assert len(times(database_url)) == 2
+
+
+async def test_a_schedule_drops_by_itself_as_soon_as_the_database_is_open(plain_database_url: str) -> None:
+    store, stop = Store(plain_database_url), asyncio.Event()
+    await store.open()
+    await store.save(ok(LONG_AGO))
+    await store.close()
+    schedule = Schedule(now=now, on_clock_step=no_step, on_error=lambda key, error: pytest.fail(f"{key}: {error}"))
+    Retention(store, {"polls": DAY}, now=now).register(schedule, look_seconds=0.05)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(schedule.run(stop))
+        await store.open()
+        async with asyncio.timeout(30):
+            while not noted(plain_database_url):  # noqa: ASYNC110 - the database announces nothing
+                await asyncio.sleep(0.05)
+        stop.set()
+
+    await store.close()
+    assert times(plain_database_url, "polls") == []
+
+
+async def no_step(_seconds: float) -> None:
+    """Do nothing about a clock that is set."""
 
 
 async def test_a_drop_that_fails_is_told_and_keeps_nothing_from_being_stored(store: Store, database_url: str) -> None:

@@ -95,6 +95,7 @@ def test_history_lives_through_the_way_down_and_up_again(database_url: str) -> N
         assert stored(database_url) == inserted(times)
         command.upgrade(config, "head")
         assert stored(database_url) == inserted(times)
+    compress(database_url)
     command.check(config)
 
 
