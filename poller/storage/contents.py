@@ -61,6 +61,7 @@ def rewrite(connection: Connection, snapshot: Snapshot, status: Status) -> bool:
     found = connection.scalar(update(polls).where(*this).values(status=polls.c.status).returning(polls.c.status))
     if found != status.value or not differing(connection, [snapshot]):
         return False
+    connection.execute(select(func.poller.ensure_partitions(poll.time)))  # of an old time they may have been dropped
     for table in CHILDREN:
         connection.execute(delete(table).where(*_is(table, poll)))
     _insert(connection, account_totals, poll, [snapshot.totals] if snapshot.totals else [])
