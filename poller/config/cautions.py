@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from poller.config.addresses import passwords
 from poller.config.checks import plan
 from poller.config.problems import Location, written
-from poller.config.settings import Settings
+from poller.config.settings import Retention, Settings
 from poller.observation import Environment
 
 _SECRETS = ("api_key", "api_secret", "private_key_passphrase")
@@ -38,7 +38,18 @@ def cautions(settings: Settings, *, replaced: frozenset[Location], dropped: froz
         found.append("database.url: live history goes into the embedded database, of which nobody makes backups")
     if not settings.http.local_only:
         found.append("http.listen: whoever reaches it sees how the daemon fares, without a password")
+    found += _uneven_retention(settings.database.retention)
     return tuple(found)
+
+
+def _uneven_retention(retention: Retention) -> Iterator[str]:
+    limits = retention.limits()
+    for table in ("account_totals", "asset_balances", "positions"):
+        if table in limits and limits[table] != limits.get("polls"):
+            yield (
+                f"database.retention.{table}: polls are kept for longer: between the two, a poll without rows of "
+                f"{table} is no sign that there were none"
+            )
 
 
 def _secrets(settings: Settings) -> Iterator[Location]:

@@ -20,6 +20,7 @@ from poller.daemon.progress import Progress, duties_of
 from poller.daemon.readings import reading
 from poller.daemon.recorder import Recorder
 from poller.daemon.reference import Reference
+from poller.daemon.retention import Retention
 from poller.daemon.spool import open_spool
 from poller.daemon.stall import stalls_logged
 from poller.daemon.systemd import Systemd
@@ -73,6 +74,9 @@ async def run(settings: Settings, *, migrate: bool, hide: Hide, announce: Callab
             writer = Writer(spool=spool, store=store, listeners=(reference.learn, warn))
             recorder = Recorder(
                 way=way, reference=reference, spool=spool, writer=writer, keep_seconds=settings.spool.keep_seconds
+            )
+            Retention(store, settings.database.retention.limits(), now=way.exchange.clock.now).register(
+                recorder.schedule
             )
             if database.embedded:
                 _keep_running(recorder, database.embedded, store)
