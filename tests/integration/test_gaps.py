@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from poller.observation import Environment, Market, Promise, RunStarted, RunStopped, Status
 from poller.storage.store import Store
@@ -296,3 +297,34 @@ async def test_accounts_and_markets_have_gaps_of_their_own(store: Store, databas
         ("b", "coinm", tick(0), tick(2), 3, "crashed"),
         ("b", "usdm", tick(0), tick(2), 3, "crashed"),
     ]
+
+
+def cut(row: tuple[Any, ...], since: datetime, until: datetime) -> tuple[Any, ...] | None:
+    """Return what lies of a gap of 10 s ticks from `since` until before `until`."""
+    *whose, first, last, _, cause = row
+    ticks = [number for number in range(100) if first <= tick(number) <= last and since <= tick(number) < until]
+    return (*whose, tick(ticks[0]), tick(ticks[-1]), len(ticks), cause) if ticks else None
+
+
+async def test_the_gaps_of_a_stretch_are_those_of_all_history_cut_off_at_its_ends(
+    store: Store, database_url: str
+) -> None:
+    await start(store, "one", tick(0))
+    await poll(store, "one", (0, 1, 5, 8, 9))
+    await poll(store, "one", (2, 3, 6), Status.TIMEOUT)
+    await start(store, "two", tick(14) - timedelta(seconds=1))
+    await poll(store, "two", (14, 15, 20))
+    await stop(store, "two", tick(22))
+    await start(store, "three", tick(26))
+    await poll(store, "three", range(26, 28))
+    await retire(store, tick(30))
+    everything = gaps(database_url)
+
+    for first in range(-1, 32):
+        for last in range(first + 1, 32):
+            since, until = tick(first) + timedelta(seconds=first % 3), tick(last) + timedelta(seconds=last % 4)
+            found = execute(
+                database_url, 'SELECT * FROM poller.gaps_between(%s, %s) ORDER BY account, market, "from"', since, until
+            )
+            assert found == [part for row in everything if (part := cut(row, since, until))], (first, last)
+    assert len(everything) > 5
