@@ -1,13 +1,13 @@
 """Create dropped_history.
 
-Revises: 5d0e7a61f2c8
+Revises: 8a3e5b7d9f10
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "1c7e0b94a6d3"
-down_revision = "5d0e7a61f2c8"
+down_revision = "8a3e5b7d9f10"
 
 
 def upgrade() -> None:

@@ -1,12 +1,12 @@
-"""Create gaps_between, and poll_gaps of it: an hour of gaps costs an hour of polls.
+"""Create gaps_between, and poll_gaps of it: an hour of gaps costs an hour of polls, what was dropped is none.
 
-Revises: 47d1ea80b95c
+Revises: b06f35e8c2d7
 """
 
 from alembic import op
 
 revision = "7d25f08b3ce1"
-down_revision = "47d1ea80b95c"
+down_revision = "b06f35e8c2d7"
 
 # A tick is a multiple of the interval since 1970, the origin of date_bin here; a microsecond less turns "at or after"
 # into "after". Ticks without a row are counted, not generated: an outage of a year costs as little as one of a minute.
@@ -166,8 +166,23 @@ GROUP BY account, market, gap, cause
 $$
 """
 
-_COMMENT = (
-    "The rows of poll_gaps of the promised ticks from an instant until before another; what reaches beyond is cut off."
+_COMMENT = """The rows of poll_gaps of the promised ticks from an instant until before another, found in the polls \
+of that time alone; what reaches beyond is cut off.
+since: The first instant.
+until: The end, itself excluded.
+account: Our permanent label of the API key.
+market: usdm: USDⓈ-M futures, coinm: COIN-M futures.
+from: The first missed tick.
+to: The last missed tick, itself included.
+missed_ticks: How many promised ticks were missed.
+cause: See poll_gaps."""
+
+_OLD_VIEW_COMMENT = (
+    "Every stretch of promised ticks without an ok poll: what happened then is unknown. A tick is promised by "
+    "schedules; one younger than two intervals counts only when a poll has answered it or a later one."
+)
+_VIEW_COMMENT = (
+    _OLD_VIEW_COMMENT + " Where polls were dropped because of their age, see dropped_history, nothing is missing."
 )
 
 _POLL_GAPS = """
@@ -180,9 +195,7 @@ CREATE OR REPLACE VIEW poller.poll_gaps AS
 WITH promise AS (
     -- Recorders that promise the same promise it once; where they promise different intervals, the shortest counts.
     SELECT account, market, interval_seconds, make_interval(secs => interval_seconds) AS step,
-        unnest((valid - coalesce(shorter, '{}')) * tstzmultirange(
-            tstzrange((SELECT before FROM poller.dropped_history WHERE history = 'polls'), NULL)
-        )) AS valid
+        unnest(valid - coalesce(shorter, '{}')) AS valid
     FROM (
         SELECT account, market, interval_seconds,
             range_agg(tstzrange(valid_from, valid_to)) AS valid,
@@ -313,8 +326,10 @@ def upgrade() -> None:
     op.execute(_GAPS_BETWEEN)
     op.execute(f"COMMENT ON FUNCTION poller.gaps_between(timestamptz, timestamptz) IS '{_COMMENT}'")
     op.execute(_POLL_GAPS)
+    op.execute(f"COMMENT ON VIEW poller.poll_gaps IS '{_VIEW_COMMENT}'")
 
 
 def downgrade() -> None:
     op.execute(_OLD_POLL_GAPS)
+    op.execute(f"COMMENT ON VIEW poller.poll_gaps IS '{_OLD_VIEW_COMMENT}'")
     op.execute("DROP FUNCTION poller.gaps_between(timestamptz, timestamptz)")

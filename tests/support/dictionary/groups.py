@@ -53,6 +53,7 @@ _VIEWS: Final[_Rules] = (
     ("*", Group.VIEWS),
 )
 _FUNCTIONS: Final[_Rules] = (
+    ("gaps_between", Group.VIEWS),
     ("chart_*", Group.CHARTS),
     ("*", Group.DAEMON),
 )
