@@ -141,7 +141,7 @@ def _amount(value: Any) -> Decimal | None:
 
 
 def _instant(milliseconds: Any) -> datetime | None:
-    if milliseconds in {None, "", 0}:
+    if milliseconds in {None, ""} or int(milliseconds) == 0:  # so is 1e-400
         return None
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(milliseconds))
 
