@@ -55,6 +55,7 @@ class SpoolFile:
     Attributes:
         recorder: The identity that the spool got when it was made.
         last_id: The highest that any row ever had.
+        last_stored: When an entry was stored last, in microseconds since 1970; never goes back.
         depth: Entries that are not stored.
         damaged: Rows that were set aside because they could not be read.
         size_bytes: Of the pages in use; the file may be larger, for it keeps the space that it once took.
@@ -68,7 +69,7 @@ class SpoolFile:
         self._folder = path.parent
         self._pages = min(max_size // PAGE_SIZE, _MOST_PAGES)
         self._append_pages = self._pages - min(self._pages // 8, _MOST_RESERVED)
-        self.size_bytes = 0
+        self.size_bytes = self.last_stored = 0
         self.oldest_at: datetime | None = None
         # What is offered again keeps its first time: it would never be too old to be offered, or to be removed, else.
         self._first_stored: dict[int, int] = {}
@@ -114,7 +115,9 @@ class SpoolFile:
     def done(self, ids: Iterable[int]) -> None:
         """Mark entries as stored; unknown ids and those marked before change nothing."""
         marks = tuple(ids)
-        stored_at = micros(self._now())
+        # A host clock that is set back would make what is stored now look older than what was stored before, and what
+        # is offered again are the newest.
+        stored_at = self.last_stored = max(micros(self._now()), self.last_stored + 1)
         with self._database.transaction(most_pages=self._pages) as connection:
             marked = connection.executemany(
                 "UPDATE entries SET stored_at = ? WHERE id = ? AND stored_at = ?",
@@ -127,7 +130,7 @@ class SpoolFile:
 
     def last_stored_at(self) -> datetime | None:
         """Return when an entry was stored last; None when none of those that are left was."""
-        last = self._database.number("SELECT max(stored_at) FROM entries WHERE stored_at < ?", _NOT_STORED)
+        last = self._last_stored()
         return from_micros(last) if last else None
 
     def offer_again(self, since: int, until: int, after: int) -> Sequence[tuple[int, int]]:
@@ -298,10 +301,14 @@ class SpoolFile:
                 self.damaged += len(damaged)
         return notes
 
+    def _last_stored(self) -> int:
+        return self._database.number("SELECT max(stored_at) FROM entries WHERE stored_at < ?", _NOT_STORED)
+
     def _count(self) -> None:
         self.last_id = max(map(self._database.number, ("SELECT max(id) FROM entries", "SELECT max(id) FROM damaged")))
         self.damaged = self._database.number("SELECT count(*) FROM damaged")
         self.depth = self._database.number("SELECT count(*) FROM entries WHERE stored_at = ?", _NOT_STORED)
+        self.last_stored = self._last_stored()
         self._measure()
 
     def _measure(self) -> None:

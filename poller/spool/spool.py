@@ -166,7 +166,7 @@ class Spool:
         Raises:
             SpoolFullError: Some may be marked already.
         """
-        until = micros(self._now()) + 1
+        until = max(micros(self._now()), self._file.last_stored) + 1
         last, first = -1, micros(since)
         while marked := await self._submit(self._use, partial(_offer_again, since=first, until=until, after=last)):
             last, first = marked[-1]

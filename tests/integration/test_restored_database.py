@@ -121,6 +121,21 @@ async def test_it_comes_back_also_when_the_database_was_away_for_hours_and_we_we
         assert numbers(plain_database_url) == [0, 1]
 
 
+async def test_it_comes_back_also_when_the_host_clock_was_set_back_meanwhile(
+    spool: Spool, clock: Clock, plain_server: str, plain_database_url: str
+) -> None:
+    with earlier_state(plain_server, plain_database_url) as earlier:
+        for number, step in enumerate((timedelta(0), timedelta(days=-1), timedelta(seconds=-3), timedelta(hours=2))):
+            clock.now += step
+            await append(spool, number)
+            await drained(writer_of(spool, plain_database_url))
+        earlier.restore()
+        clock.now -= timedelta(hours=1)
+        await drained(writer_of(spool, plain_database_url))
+
+        assert numbers(plain_database_url) == [0, 1, 2, 3]
+
+
 async def test_a_database_that_breaks_off_again_and_again_is_not_offered_more_each_time(
     spool: Spool, clock: Clock, plain_database_url: str
 ) -> None:
