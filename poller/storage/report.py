@@ -5,23 +5,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, Table, func, select, text
 
 from poller.storage.engine import migration_engine
 from poller.storage.failures import translated_failures
 from poller.storage.schema import current_revision, head_revision
-from poller.storage.tables import SCHEMA, metadata
+from poller.storage.tables import HISTORY, SCHEMA, accounts, metadata, polls, rejected_payloads
 from poller.storage.tier import Tier, tier_to_build
 
-_EVERYWHERE: Final = ("SELECT", "INSERT")
-_BESIDES: Final[Mapping[str, tuple[str, ...]]] = {
-    "account_modes": ("UPDATE",),  # modes are confirmed, and end
-    "contracts": ("UPDATE",),  # a delivery contract comes nearer
-    "polls": ("UPDATE",),  # an ok poll replaces one that is not
-    "rejected_payloads": ("DELETE",),  # and releases its payload
-    "runs": ("UPDATE",),  # a run stops
-    "schedules": ("UPDATE",),  # a promise ends
-}
+_RECORDED: Final = (accounts, *HISTORY, rejected_payloads)
+"""The tables that the daemon inserts into by itself; into the others functions of the schema do."""
+
+_CHANGED: Final = (polls,)  # an ok poll replaces one that is not
 _OFF: Final[Mapping[str, str]] = {
     "synchronous_commit": "a crash of the server loses the last polls, until the spool offers them again",
     "fsync": "a crash of the machine can destroy the whole database",
@@ -29,7 +24,15 @@ _OFF: Final[Mapping[str, str]] = {
 }
 """What it costs when a setting is off."""
 
-_FUNCTIONS: Final = ("is_storable(timestamptz)", "ensure_partitions(timestamptz)")
+_FUNCTIONS: Final = (
+    "is_storable(timestamptz)",
+    "ensure_partitions(timestamptz)",
+    "start_run(text, text, text, text, timestamptz, json)",
+    "stop_run(text, timestamptz, text)",
+    "save_modes(text, text, timestamptz, json)",
+    "save_contracts(text, text, json)",
+    "release_payload(timestamptz, text, text)",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +93,19 @@ def _weaknesses(connection: Connection) -> Iterator[str]:
         yield "synchronous_commit is local: a failover loses the last polls, until the spool offers them again"
 
 
+def _rights(table: Table) -> Iterator[str]:
+    yield "SELECT"
+    if table in _RECORDED:
+        yield "INSERT"
+    if table in _CHANGED:
+        yield "UPDATE"
+
+
 def _missing_rights(connection: Connection) -> list[str]:
     tables = [
         f"{right} on {table.fullname}"
         for table in metadata.sorted_tables
-        for right in _EVERYWHERE + _BESIDES.get(table.name, ())
+        for right in _rights(table)
         if not connection.scalar(select(func.has_table_privilege(table.fullname, right)))
     ]
     functions = [
