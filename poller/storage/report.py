@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Table, func, select, text
 
-from poller.storage.engine import migration_engine
+from poller.storage.engine import RECORDING, is_pooled, migration_engine
 from poller.storage.failures import translated_failures
 from poller.storage.schema import current_revision, head_revision
 from poller.storage.tables import HISTORY, SCHEMA, accounts, metadata, polls, rejected_payloads
@@ -91,6 +91,9 @@ def _weaknesses(connection: Connection) -> Iterator[str]:
             yield f"{name} is off: {cost}"
     if setting("synchronous_commit") == "local" and setting("synchronous_standby_names"):
         yield "synchronous_commit is local: a failover loses the last polls, until the spool offers them again"
+    for name, wanted in RECORDING.items() if is_pooled(connection) else ():
+        if setting(name) != wanted:
+            yield f"{name} is {setting(name)}, not {wanted}: a pooler takes no settings, the role has to have them"
 
 
 def _rights(table: Table) -> Iterator[str]:
