@@ -40,6 +40,7 @@ class DatabaseReport:
     """What `report` found.
 
     Attributes:
+        standby: Whether the server only follows another one, and takes no writes.
         tier: How the history tables are built, or would be by the first migration.
         current_revision: Of the schema; None when there is none.
         head_revision: The one that this release needs.
@@ -48,6 +49,7 @@ class DatabaseReport:
     """
 
     server_version: str
+    standby: bool
     tier: Tier
     current_revision: str | None
     head_revision: str
@@ -74,6 +76,7 @@ def _report(url: str) -> DatabaseReport:
             missing = _missing_rights(connection) if current == head_revision() else []
         return DatabaseReport(
             server_version=str(connection.scalar(text("SHOW server_version"))),
+            standby=bool(connection.scalar(select(func.pg_is_in_recovery()))),
             tier=tier_to_build(connection),
             current_revision=current,
             head_revision=head_revision(),

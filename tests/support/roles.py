@@ -56,7 +56,10 @@ class Roles:
     def remove(self) -> None:
         """Remove them with all that they own."""
         with psycopg.connect(self.administrator, autocommit=True) as administrator:
-            for role in map(Identifier, (self.reader, self.writer, self.owner)):
+            there = administrator.execute(
+                "SELECT rolname FROM pg_roles WHERE rolname = ANY (%s)", ([self.reader, self.writer, self.owner],)
+            )
+            for role in [Identifier(name) for (name,) in there.fetchall()]:
                 administrator.execute(SQL("DROP OWNED BY {} CASCADE").format(role))
                 administrator.execute(SQL("DROP ROLE {}").format(role))
 
