@@ -19,6 +19,7 @@
 -- It is one transaction, for a superuser; or for the owner of the database, if that may make roles.
 
 \set ON_ERROR_STOP on
+\set QUIET on
 BEGIN;
 SET LOCAL search_path = pg_catalog;
 

@@ -64,6 +64,10 @@ def old_rows(copy: Copy, query: str = POLLS) -> list[tuple[object, ...]]:
         return connection.execute(query.encode()).fetchall()
 
 
+def test_the_page_about_roles_gives_the_same_command() -> None:
+    assert f"```sh\n{SERVER[0]}\n```" in (CHECKOUT / "docs" / "security.md").read_text(encoding="utf-8")
+
+
 async def test_a_history_moves_from_the_embedded_server_to_timescaledb(copy: Copy, target: Roles) -> None:
     grants, migrate, dump, load, again, check, replay = SERVER
     for role in ("owner", "writer", "reader"):
@@ -101,7 +105,8 @@ async def test_a_history_moves_from_the_embedded_server_to_timescaledb(copy: Cop
     assert program.events[-1]["event"] == "stopped"
 
     before, moved = old_rows(copy), execute(target.url(target.reader), POLLS)
-    assert (again, 0) == (SERVER[0], len(set(before) - set(moved)))
+    assert again == SERVER[0]
+    assert set(before) <= set(moved)
     assert copied < len(before) < len(moved)
     assert old_rows(copy, "SELECT instance, stopped_at FROM poller.runs") == execute(
         target.url(target.reader), "SELECT instance, stopped_at FROM poller.runs ORDER BY started_at LIMIT 1"

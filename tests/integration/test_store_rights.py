@@ -302,6 +302,9 @@ def test_a_role_cannot_put_its_own_functions_and_tables_into_the_owners_hands(ho
                     connection.execute(
                         SQL("CREATE TABLE {}.{} (one int)").format(Identifier(schema), Identifier(table))
                     )
+            connection.execute(
+                "GRANT USAGE ON SCHEMA trap TO PUBLIC"
+            )  # it is skipped where its functions may not be used
             connection.execute(SQL("SELECT set_config('search_path', {}, false)").format(path))
 
             for function, returned in (
