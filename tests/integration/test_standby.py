@@ -11,11 +11,12 @@ from typing import Final
 
 import pytest
 
+from poller.daemon.check import _schema
+from poller.daemon.database import Database
 from poller.errors import StoreUnavailableError
 from poller.storage.embedded import EmbeddedPostgres
 from poller.storage.embedded_account import account_for
 from poller.storage.embedded_programs import Programs, find_wheel
-from poller.storage.report import report
 from poller.storage.schema import upgrade
 from poller.storage.store import Store
 from tests.support.database import execute
@@ -79,8 +80,10 @@ async def test_a_replica_has_what_is_recorded_and_is_not_recorded_in(
         pass
 
     assert execute(standby_url, "SELECT time FROM poller.polls") == [(tick(0),)]
-    assert (await report(primary.url)).standby is False
-    assert (await report(standby_url)).standby is True
+    for url, good in ((primary.url, True), (standby_url, False)):
+        found = (await _schema(Database(url=url, migration_url=url, shown="it")))[0]
+        assert found.good is good
+        assert ("a standby takes no writes, record on its primary" in found.text) is not good
     follower = Store(standby_url)
     await follower.open()
     with pytest.raises(StoreUnavailableError, match="read-only transaction"):
