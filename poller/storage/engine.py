@@ -93,7 +93,7 @@ def recording_engine(url: str, *, on_connect: Callable[[AsyncConnection], None])
         on_connect(connection.driver_connection)
 
     _set_up(engine.sync_engine, RECORDING)
-    event.listen(engine.sync_engine, "connect", tell, insert=True)  # before anything is asked
+    event.listen(engine.sync_engine, "connect", tell, insert=True)  # before that
     return engine
 
 
@@ -137,5 +137,5 @@ def _set_up(engine: Engine, settings: dict[str, str]) -> None:
         if context.connection is None and ("SSL" in said or "certificate" in said):
             raise StoreUnavailableError(f"{' '.join(said.split())} {_ADVICE}") from context.original_exception
 
-    event.listen(engine, "connect", begin)
+    event.listen(engine, "connect", begin, insert=True)  # before the dialect asks for its default schema
     event.listen(engine, "handle_error", explain)
