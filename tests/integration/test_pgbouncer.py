@@ -89,7 +89,8 @@ async def test_the_sessions_stay_as_they_are(pooled_url: str) -> None:
         with psycopg.connect(pooled_url, prepare_threshold=None) as connection:
             [found] = connection.execute(
                 "SELECT pg_backend_pid(), (SELECT count(*) FROM pg_prepared_statements), "
-                "(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()), current_setting('statement_timeout')"
+                "(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()), "
+                "current_setting('statement_timeout')"
             ).fetchall()
             seen.add(found[0])
             assert found[1:] == (0, 0, "0")
