@@ -12,7 +12,7 @@ from alembic.script import Script
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
-from poller.storage.engine import migration_engine
+from poller.storage.engine import is_pooled, migration_engine
 from poller.storage.tables import SCHEMA, metadata
 
 
@@ -52,6 +52,11 @@ def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
 
 
 def _exclude_others(connection: Connection) -> None:
+    if is_pooled(connection):
+        raise CommandError(
+            "a pooler answers, and the lock that keeps other deployers away belongs to a session: "
+            "name the server itself in database.migration_url"
+        )
     with connection.begin():
         connection.execute(text("SET LOCAL lock_timeout = '60s'"))
         connection.execute(text("SELECT pg_advisory_lock(hashtext('poller migrations'))"))

@@ -61,9 +61,11 @@ async def _database(settings: Settings, hide: Hide) -> AsyncIterator[Finding]:
 async def _schema(database: Database, *, retains: bool) -> list[Finding]:
     found = await report(database.url)
     server = f"{database.shown}: PostgreSQL {found.server_version}, tier {found.tier}"
+    if found.standby:
+        server += ": a standby takes no writes, record on its primary"
     missing = ", ".join(found.missing_rights)
     return [
-        Finding(subject="database", good=True, text=server),
+        Finding(subject="database", good=not found.standby, text=server),
         _revision(found, automatic=database.embedded is not None),
         Finding(
             subject="rights", good=not missing, text=f"missing: {missing}" if missing else "all that recording needs"

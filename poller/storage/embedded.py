@@ -84,7 +84,10 @@ class EmbeddedPostgres:
     def psql_command(self) -> tuple[list[str], dict[str, str]]:
         """Return the arguments and the whole environment that start psql on the database, while in use."""
         self._require_use()
+        programs = self._programs()
         ours = {
+            # What psql starts, such as pg_dump, is of the same version.
+            "PATH": f"{programs.path('psql').parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PGHOST": HOST,
             "PGPORT": str(self._port),
             "PGUSER": USER,
@@ -92,7 +95,7 @@ class EmbeddedPostgres:
             "PGPASSFILE": str(self._directory / "pgpass"),
         }
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-        return [str(self._programs().path("psql"))], inherited | ours
+        return [str(programs.path("psql"))], inherited | ours
 
     def start(self) -> str:
         """Use the server, create and start it where necessary, and return its url."""

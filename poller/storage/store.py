@@ -153,7 +153,8 @@ class Store:
             UnstorableError: The database refuses the data; none is stored.
         """
         async with self._connection() as connection:
-            return (await connection.execute(SAVE_CONTRACTS, contract_parameters(environment, market, listed))).rowcount
+            saved = await connection.execute(SAVE_CONTRACTS, contract_parameters(environment, market, listed))
+            return int(saved.scalar_one())
 
     async def ensure_partitions(self) -> int:
         """Create the partitions that this month and the next three miss; return how many."""

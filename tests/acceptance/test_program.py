@@ -370,6 +370,26 @@ async def test_every_command_explains_itself(workplace: Workplace, command: str)
     assert f"poller {command}" in output
 
 
+async def test_psql_has_a_database_elsewhere_prove_who_it_is(workplace: Workplace) -> None:
+    program = workplace.directory / "psql"
+    program.write_text('#!/bin/sh\necho "$1 $PGSSLMODE $PGSSLROOTCERT"\n', encoding="utf-8")
+    program.chmod(0o755)
+    elsewhere = {
+        "DATABASE_URL": "postgresql://ann:secret@db.example/history",
+        "PATH": f"{workplace.directory}:{os.environ['PATH']}",
+        "SSL_CERT_FILE": str(program),
+    }
+
+    code, output = await workplace.run("psql", environ=elsewhere)
+    missing, reason = await workplace.run("psql", environ={**elsewhere, "PATH": "/nowhere"})
+
+    assert (code, output) == (0, f"postgresql://ann@db.example/history verify-full {program}\n")
+    assert (missing, reason) == (
+        1,
+        "poller: there is no psql: for a database on another machine, install PostgreSQL's client\n",
+    )
+
+
 def everything(url: str) -> Iterator[str]:
     """Yield every row of every table as text, and every kept reply as it was received."""
     for (name,) in query(
