@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, Table, func, select, text
+from sqlalchemy import Connection, Table, func, literal, select, text
 
 from poller.storage.engine import RECORDING, is_pooled, migration_engine
 from poller.storage.failures import translated_failures
@@ -91,7 +91,7 @@ def _report(url: str) -> DatabaseReport:
 
 def _weaknesses(connection: Connection) -> Iterator[str]:
     def setting(name: str) -> object:
-        return connection.scalar(select(func.current_setting(name, True)))  # null where it does not exist
+        return connection.scalar(select(func.current_setting(name, literal(value=True))))  # null where it does not exist
 
     for name, cost in _OFF.items():
         if setting(name) == "off":
