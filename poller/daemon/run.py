@@ -18,6 +18,7 @@ from poller.daemon.keys import TradingWarnings, compare_keys, read_only_accounts
 from poller.daemon.progress import Progress, duties_of
 from poller.daemon.recorder import Recorder
 from poller.daemon.reference import Reference
+from poller.daemon.retention import Retention
 from poller.daemon.spool import open_spool
 from poller.daemon.stall import stalls_logged
 from poller.daemon.systemd import Systemd
@@ -71,6 +72,9 @@ async def run(settings: Settings, *, migrate: bool, hide: Hide, announce: Callab
             writer = Writer(spool=spool, store=store, listeners=(reference.learn, warn))
             recorder = Recorder(
                 way=way, reference=reference, spool=spool, writer=writer, keep_seconds=settings.spool.keep_seconds
+            )
+            Retention(store, settings.database.retention.limits(), now=way.exchange.clock.now).register(
+                recorder.schedule
             )
             if database.embedded:
                 _keep_running(recorder, database.embedded, store)

@@ -24,6 +24,7 @@ __all__ = (
     "accounts",
     "asset_balances",
     "contracts",
+    "dropped_history",
     "metadata",
     "polls",
     "positions",
@@ -125,4 +126,14 @@ contracts: Final = Table(
     one_of("market", Market),
     comment="What a symbol is, from the exchange's public exchangeInfo; without it no amount of positions has a unit. "
     "A symbol that is listed no more keeps its row; a new one gets it within a day.",
+)
+
+dropped_history: Final = Table(
+    "dropped_history",
+    metadata,
+    words("history", "Name of the table of the history.", key=True),
+    instant("before", "End of what was dropped, itself excluded: of earlier times, rows are missing."),
+    instant("dropped_at", "When rows were dropped for the last time, by the database's clock.", default=func.now()),
+    comment="How far each table of the history was dropped because of its age. Before that instant, the absence of a "
+    "row says nothing.",
 )
