@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from typing import Final
 
@@ -19,6 +19,7 @@ from poller.daemon.progress import Progress, duties_of
 from poller.daemon.recorder import Recorder
 from poller.daemon.reference import Reference
 from poller.daemon.retention import Retention
+from poller.daemon.rollups import Rollups
 from poller.daemon.spool import open_spool
 from poller.daemon.stall import stalls_logged
 from poller.daemon.systemd import Systemd
@@ -76,8 +77,11 @@ async def run(settings: Settings, *, migrate: bool, hide: Hide, announce: Callab
             Retention(store, settings.database.retention.limits(), now=way.exchange.clock.now).register(
                 recorder.schedule
             )
+            rollups = Store(database.url)
+            stack.push_async_callback(rollups.close)
+            Rollups(rollups).register(recorder.schedule)
             if database.embedded:
-                _keep_running(recorder, database.embedded, store)
+                _keep_running(recorder, database.embedded, (store, rollups))
             announce(database)
             progress = Progress(tuple(duties_of(recorder, targets=way.targets, spool=spool, writer=writer)))
             await stack.enter_async_context(watched(progress, systemd, recorder=recorder, stop=stop))
@@ -99,7 +103,7 @@ async def refuse_foreign_labels(store: Store, settings: Settings) -> None:
         _log.error("database unavailable", reason=str(exc), meanwhile="polls are spooled")
 
 
-def _keep_running(recorder: Recorder, embedded: EmbeddedPostgres, store: Store) -> None:
+def _keep_running(recorder: Recorder, embedded: EmbeddedPostgres, stores: Sequence[Store]) -> None:
     url = embedded.url
 
     async def ensure() -> None:
@@ -107,7 +111,8 @@ def _keep_running(recorder: Recorder, embedded: EmbeddedPostgres, store: Store) 
         current = await asyncio.to_thread(embedded.ensure_running)
         if current != url:
             _log.warning("embedded database moved", reason="another program has taken its port")
-            await store.move(current)
+            for store in stores:
+                await store.move(current)
             url = current
 
     recorder.schedule.housekeeping(_EMBEDDED_SECONDS, ensure, key="embedded database")

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select, text
 from poller.storage.engine import migration_engine
 from poller.storage.failures import translated_failures
 from poller.storage.schema import current_revision, head_revision
-from poller.storage.tables import SCHEMA, dropped_history, metadata
+from poller.storage.tables import HOURLY, SCHEMA, dropped_history, metadata
 from poller.storage.tier import Tier, tier_to_build
 
 _EVERYWHERE: Final = ("SELECT", "INSERT")
@@ -30,7 +30,9 @@ _OFF: Final[Mapping[str, str]] = {
 """What it costs when a setting is off."""
 
 _DROP: Final = "drop_history(text, timestamptz)"
-_FUNCTIONS: Final = ("is_storable(timestamptz)", "ensure_partitions(timestamptz)")
+_FUNCTIONS: Final = ("is_storable(timestamptz)", "ensure_partitions(timestamptz)", "refresh_rollups(integer)")
+_MADE: Final = frozenset({dropped_history.name, *(table.name for table in HOURLY)})
+"""Tables that functions of the schema write, not the role."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +108,7 @@ def _missing_rights(connection: Connection) -> list[str]:
 
 
 def _rights(table: str) -> tuple[str, ...]:
-    # What was dropped is noted by drop_history itself.
-    return ("SELECT",) if table == dropped_history.name else _EVERYWHERE + _BESIDES.get(table, ())
+    return ("SELECT",) if table in _MADE else _EVERYWHERE + _BESIDES.get(table, ())
 
 
 def _may_call(connection: Connection, function: str) -> bool:

@@ -1,7 +1,7 @@
-"""The tables that are made from the history: a few measures of each hour, kept when the rows behind them are dropped.
+"""The tables that are made from the history: few measures of each hour, kept when the rows behind them are dropped.
 
-They are ordinary tables, the same on every kind of database, and only `poller.refresh_rollups` writes them. A save tells
-it which hours it touched by a row of `rollup_queue`.
+They are ordinary tables, the same on every kind of database, and only `poller.refresh_rollups` writes them. A save
+tells it which hours it touched by a row of `rollup_queue`.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -87,8 +87,8 @@ hourly_equity: Final = Table(
     amount("last_unrealized_pnl", "unrealized_pnl at last_at. In units of asset."),
     one_of("market", Market),
     _told_apart_by("hourly_equity", "scope", "asset"),
-    comment="The equity of every asset, and in multi-assets mode of the account, in every hour: made from equity. Never "
-    "add up rows of different assets.",
+    comment="The equity of every asset, and in multi-assets mode of the account, in every hour: made from equity. "
+    "Never add up rows of different assets.",
 )
 
 hourly_margin: Final = Table(
@@ -107,8 +107,8 @@ hourly_margin: Final = Table(
     *(
         whole(
             f"seconds_above_{percent}",
-            f"For how long maintenance_margin was above {percent} % of margin_balance, also where that was not positive: "
-            "every such ok poll counts for the interval that was promised then, and for nothing outside of a promise.",
+            f"For how long maintenance_margin was above {percent} % of margin_balance, also where that was not "
+            "positive: every such ok poll counts for the interval that was promised then, and for nothing outside of a promise.",
             nullable=False,
         )
         for percent in (50, 80, 95)
