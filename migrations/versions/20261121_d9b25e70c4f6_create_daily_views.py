@@ -121,7 +121,7 @@ _DESCRIPTIONS = {
     "daily_close": "What every pool of equity was worth at the last ok poll of every UTC day, of today so far: 0 for "
     "one that the day has seen and that poll has not. before_midnight tells how good a closing value it is.",
     "drawdown_including_transfers": "How far the equity of every pool was below its highest so far, at the last ok "
-    "poll of every hour. Transfers are not in the replies: a withdrawal looks like a loss and a deposit like a new height.",
+    "poll of every hour. Transfers are not in the replies: a withdrawal looks like a loss.",
 }
 
 _SHARED = {

@@ -66,8 +66,8 @@ _POINTS = {
     },
 }
 
-# A plan for each call knows the range, and with it the partitions; one made once for all calls would not. That
-# keeps the functions from being inlined, as PL/pgSQL does: nothing is lost, a grid cannot be filtered before it is made.
+# A plan for each call knows the range, and with it the partitions; one made once for all would not. The setting
+# keeps the functions from being inlined, as PL/pgSQL does; nothing is lost: a grid cannot be filtered before it is made.
 _CHART_POLLS = """
 CREATE FUNCTION poller.chart_polls(
     "from" timestamptz, "to" timestamptz, step interval, account text DEFAULT NULL, market text DEFAULT NULL

@@ -1,6 +1,8 @@
 """Keeps the rollups up to date."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
@@ -25,10 +27,6 @@ class Rollups:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def register(self, schedule: Schedule) -> None:
-        """Let a schedule call `refresh`."""
-        schedule.housekeeping(REFRESH_SECONDS, self.refresh, key="refresh rollups")
-
     async def refresh(self) -> None:
         """Work the queue off, or as much of it as a minute allows; what fails is tried again a minute later."""
         now = asyncio.get_running_loop().time
@@ -42,3 +40,14 @@ class Rollups:
             _log.warning("rollups not refreshed", reason=str(exc), retry_in_s=REFRESH_SECONDS)
         if hours >= _MANY_HOURS:
             _log.info("rollups catching up", hours=hours)
+
+
+@asynccontextmanager
+async def refreshing_rollups(url: str, schedule: Schedule) -> AsyncIterator[Store]:
+    """Let a schedule refresh the rollups of the database at `url`; the store that does it is given."""
+    store = Store(url)
+    schedule.housekeeping(REFRESH_SECONDS, Rollups(store).refresh, key="refresh rollups")
+    try:
+        yield store
+    finally:
+        await store.close()

@@ -19,7 +19,7 @@ from poller.daemon.progress import Progress, duties_of
 from poller.daemon.recorder import Recorder
 from poller.daemon.reference import Reference
 from poller.daemon.retention import Retention
-from poller.daemon.rollups import Rollups
+from poller.daemon.rollups import refreshing_rollups
 from poller.daemon.spool import open_spool
 from poller.daemon.stall import stalls_logged
 from poller.daemon.systemd import Systemd
@@ -77,9 +77,7 @@ async def run(settings: Settings, *, migrate: bool, hide: Hide, announce: Callab
             Retention(store, settings.database.retention.limits(), now=way.exchange.clock.now).register(
                 recorder.schedule
             )
-            rollups = Store(database.url)
-            stack.push_async_callback(rollups.close)
-            Rollups(rollups).register(recorder.schedule)
+            rollups = await stack.enter_async_context(refreshing_rollups(database.url, recorder.schedule))
             if database.embedded:
                 _keep_running(recorder, database.embedded, (store, rollups))
             announce(database)

@@ -108,7 +108,8 @@ hourly_margin: Final = Table(
         whole(
             f"seconds_above_{percent}",
             f"For how long maintenance_margin was above {percent} % of margin_balance, also where that was not "
-            "positive: every such ok poll counts for the interval that was promised then, and for nothing outside of a promise.",
+            "positive: every such ok poll counts for the interval that was promised then, and for nothing outside of a "
+            "promise.",
             nullable=False,
         )
         for percent in (50, 80, 95)

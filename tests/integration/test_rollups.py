@@ -1,6 +1,5 @@
 """The hourly tables: what the views say of each hour, whatever came late, came twice or is gone."""
 
-import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -20,7 +19,7 @@ from poller.storage.engine import migration_engine
 from poller.storage.statements import SAVE, save_parameters
 from poller.storage.store import Store
 from tests.support.database import execute
-from tests.support.histories import BEGIN, HOURS, INTERVAL, history, refresh, reply, store_history
+from tests.support.histories import BEGIN, HOURS, INTERVAL, dice, history, refresh, reply, store_history
 from tests.support.schema import alembic_config
 from tests.support.snapshots import TICK, failed, ok, position, tick
 
@@ -67,16 +66,15 @@ def best(seen: Iterable[Row], name: str, choose: Callable[..., Any]) -> tuple[An
     return value, min(row["time"] for row in known if row[name] == value)
 
 
-def seconds(url: str, row: Row) -> int:
-    promised = execute(
-        url,
-        "SELECT interval_seconds FROM poller.promises WHERE account = %s AND valid_from <= %s AND valid_to > %s",
-        row["account"], row["time"], row["time"],
-    )  # fmt: skip
-    return int(str(promised[0][0])) if promised else 0
+def seconds(promises: list[Row], row: Row) -> int:
+    return sum(
+        promise["interval_seconds"]
+        for promise in promises
+        if promise["account"] == row["account"] and promise["valid_from"] <= row["time"] < promise["valid_to"]
+    )
 
 
-def measures(url: str, view: str, seen: list[Row]) -> tuple[Any, ...]:
+def measures(promises: list[Row], view: str, seen: list[Row]) -> tuple[Any, ...]:
     """Return what an hourly table must hold after its key, made of the rows of a view in one hour."""
     first, last = seen[0], seen[-1]
     match view:
@@ -87,14 +85,14 @@ def measures(url: str, view: str, seen: list[Row]) -> tuple[Any, ...]:
 
             def above(percent: int) -> int:
                 return sum(
-                    seconds(url, row) for row in seen
-                    if row["maintenance_margin"]
+                    seconds(promises, row) for row in seen
+                    if (row["maintenance_margin"] or 0) > 0
                     and row["maintenance_margin"] * 100 > percent * row["margin_balance"]
                 )  # fmt: skip
 
             return (
                 last["maintenance_margin"], last["margin_balance"], *best(seen, "margin_ratio", max),
-                above(50), above(80), above(95), sum(seconds(url, row) for row in seen if row["at_liquidation"]),
+                above(50), above(80), above(95), sum(seconds(promises, row) for row in seen if row["at_liquidation"]),
             )  # fmt: skip
         case "exposure":
             return last["gross_exposure"], last["net_exposure"], *best(seen, "gross_exposure", max)
@@ -107,7 +105,8 @@ def expected(url: str, view: str) -> set[tuple[Any, ...]]:
     for row in table(url, view):
         key = (row["account"], row["market"], hour_of(row["time"]), *(row[name] for name in KEYS[view]))
         grouped[key].append(row)
-    return {(*key, seen[0]["time"], seen[-1]["time"], *measures(url, view, seen)) for key, seen in grouped.items()}
+    promises = rows(url, "SELECT * FROM poller.promises")
+    return {(*key, seen[0]["time"], seen[-1]["time"], *measures(promises, view, seen)) for key, seen in grouped.items()}
 
 
 def expected_ticks(url: str) -> set[tuple[Any, ...]]:
@@ -143,7 +142,7 @@ def assert_rollups_are_what_the_views_say(url: str) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_rollups_are_what_the_views_say_of_any_history(seed: int, store: Store, database_url: str) -> None:
-    chance = random.Random(seed)
+    chance = dice(seed)
     await store_history(database_url, store, chance)
 
     refresh(database_url)
@@ -165,7 +164,7 @@ async def test_rollups_are_what_the_views_say_of_any_history(seed: int, store: S
 
 
 async def test_missed_ticks_add_up_to_the_gaps(store: Store, database_url: str) -> None:
-    await store_history(database_url, store, random.Random(3))
+    await store_history(database_url, store, dice(3))
 
     refresh(database_url)
 
@@ -175,7 +174,7 @@ async def test_missed_ticks_add_up_to_the_gaps(store: Store, database_url: str) 
 
 
 async def test_days_are_made_of_their_hours(store: Store, database_url: str) -> None:
-    await store_history(database_url, store, random.Random(4))
+    await store_history(database_url, store, dice(4))
     refresh(database_url)
 
     [close] = rows(database_url, "SELECT * FROM poller.daily_close WHERE account = 'other' AND asset = 'BNB' LIMIT 1")
@@ -206,7 +205,7 @@ async def test_days_are_made_of_their_hours(store: Store, database_url: str) -> 
 
 
 async def test_a_drawdown_is_measured_from_the_highest_poll(store: Store, database_url: str) -> None:
-    await store_history(database_url, store, random.Random(5))
+    await store_history(database_url, store, dice(5))
     refresh(database_url)
     equity = [row for row in table(database_url, "equity") if (row["account"], row["asset"]) == ("other", "USDT")]
 
@@ -242,7 +241,7 @@ async def test_of_two_refreshes_at_once_one_does_it(store: Store, database_url: 
 
 
 async def test_a_backlog_is_worked_off_in_pieces(store: Store, database_url: str) -> None:
-    await store_history(database_url, store, random.Random(6))
+    await store_history(database_url, store, dice(6))
 
     pieces = [execute(database_url, "SELECT poller.refresh_rollups(3)") for _ in range(HOURS)]
 
@@ -321,7 +320,7 @@ async def test_a_contract_that_becomes_known_gives_past_hours_their_units(store:
 
 
 async def test_rows_that_are_dropped_leave_their_rollups(store: Store, database_url: str) -> None:
-    await store_history(database_url, store, random.Random(7))
+    await store_history(database_url, store, dice(7))
     refresh(database_url)
     before = contents(database_url)
 
@@ -338,7 +337,7 @@ async def test_rows_that_are_dropped_leave_their_rollups(store: Store, database_
 
 
 async def test_a_downgrade_and_an_upgrade_make_the_same_rollups_again(store: Store, database_url: str) -> None:
-    await store_history(database_url, store, random.Random(8))
+    await store_history(database_url, store, dice(8))
     refresh(database_url)
     before = contents(database_url)
     await store.close()
@@ -351,7 +350,7 @@ async def test_a_downgrade_and_an_upgrade_make_the_same_rollups_again(store: Sto
 
 
 async def test_the_writer_touches_no_hour_of_a_poll_that_it_had(store: Store, database_url: str) -> None:
-    polls = [replace(snapshot) for snapshot in history(random.Random(9), "main")][:3]
+    polls = [replace(snapshot) for snapshot in history(dice(9), "main")][:3]
     execute(database_url, "SELECT poller.ensure_partitions(%s)", BEGIN)
     await store.save_all(polls)
     refresh(database_url)

@@ -25,6 +25,11 @@ VALUES ('simulated', 'usdm', 'BTCUSDT', 'BTC', 'USDT', 'USDT'), ('simulated', 'u
 """Of XRPUSDT, nothing is known."""
 
 
+def dice(seed: int) -> random.Random:
+    """Return what rolls the same for the same seed."""
+    return random.Random(seed)  # noqa: S311 - makes up histories, guards nothing
+
+
 def _amount(chance: random.Random, lowest: int = -50, highest: int = 100) -> Decimal:
     return Decimal(chance.randint(lowest * 100, highest * 100)).scaleb(-2)
 
