@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from poller.config.addresses import passwords
 from poller.config.checks import plan
 from poller.config.problems import Location, written
-from poller.config.settings import Settings
+from poller.config.settings import Retention, Settings
 from poller.observation import Environment
 
 _SECRETS = ("api_key", "api_secret", "private_key_passphrase")
@@ -36,13 +36,18 @@ def cautions(settings: Settings, *, replaced: frozenset[Location], dropped: froz
         )
     if settings.environment is Environment.LIVE and settings.database_url is None:
         found.append("database.url: live history goes into the embedded database, of which nobody makes backups")
-    kept = settings.database.retention
-    if len({kept.polls, kept.account_totals, kept.asset_balances, kept.positions}) > 1:
-        found.append(
-            "database.retention: polls and their account_totals, asset_balances and positions are kept for different "
-            "times: where one of them is dropped, the rest no longer tells nothing from zero"
-        )
+    found += _uneven_retention(settings.database.retention)
     return tuple(found)
+
+
+def _uneven_retention(retention: Retention) -> Iterator[str]:
+    limits = retention.limits()
+    for table in ("account_totals", "asset_balances", "positions"):
+        if table in limits and limits[table] != limits.get("polls"):
+            yield (
+                f"database.retention.{table}: polls are kept for longer: between the two, a poll without rows of "
+                f"{table} is no sign that there were none"
+            )
 
 
 def _secrets(settings: Settings) -> Iterator[Location]:

@@ -1,5 +1,7 @@
 """Rules between values: each reports what it finds, and keeps quiet about what follows from a value already lost."""
 
+from datetime import timedelta
+
 from poller.config.problems import Location, Problems
 from poller.config.settings import Account, Settings
 from poller.config.weights import Load, Plan, shortage
@@ -21,6 +23,7 @@ def check(settings: Settings, problems: Problems) -> None:
     _check_addresses(settings, problems)
     _check_proxy(settings, problems)
     _check_migration_url(settings, problems)
+    _check_retention(settings, problems)
     accounts = {
         index: account for index, account in enumerate(settings.accounts) if not problems.lost(("accounts", index))
     }
@@ -63,6 +66,18 @@ def _check_migration_url(settings: Settings, problems: Problems) -> None:
     embedded = settings.database_url is None and not problems.lost(("database", "url"))
     if embedded and settings.database.migration_url is not None:
         problems.add(("database", "migration_url"), "must be absent: the embedded database has one user")
+
+
+def _check_retention(settings: Settings, problems: Problems) -> None:
+    at: Location = ("database", "retention")
+    if problems.damaged(at):
+        return
+    retention = settings.database.retention
+    limits = retention.limits()
+    longer = [table for table, _ in retention if limits.get(table, timedelta.max) > limits.get("polls", timedelta.max)]
+    if longer:
+        rule = f"must not be shorter than for {', '.join(longer)}: a poll that is gone could be stored once more"
+        problems.add((*at, "polls"), rule)
 
 
 def _check_names(accounts: dict[int, Account], problems: Problems) -> None:

@@ -94,14 +94,14 @@ class Account(Section):
 class Retention(Section):
     """For how many seconds each table of the history keeps its rows at least; None is for ever."""
 
-    polls: Age = None
     account_totals: Age = None
     asset_balances: Age = None
     positions: Age = None
     raw_payloads: Age = 7 * 86_400
+    polls: Age = None
 
     def limits(self) -> dict[str, timedelta]:
-        """Return how long is kept what is not kept for ever, by table."""
+        """Return how long is kept what is not kept for ever, by table; polls, to be dropped last, are the last."""
         return {table: timedelta(seconds=seconds) for table, seconds in self if seconds is not None}
 
 

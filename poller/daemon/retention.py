@@ -11,7 +11,7 @@ from poller.errors import HistoryInUseError, StoreUnavailableError
 from poller.schedule import Schedule
 from poller.storage.store import Store
 
-LOOK_SECONDS: Final = 60.0
+_LOOK_SECONDS: Final = 60.0
 _DROP_SECONDS: Final = 3600.0
 
 _log = structlog.stdlib.get_logger()
@@ -27,24 +27,23 @@ class Retention:
         self._now = now
         self._due = float("-inf")
 
-    def register(self, schedule: Schedule) -> None:
-        """Let a schedule call `drop_old`, unless all is kept for ever."""
+    def register(self, schedule: Schedule, *, look_seconds: float = _LOOK_SECONDS) -> None:
+        """Let a schedule call `drop_old` every `look_seconds`, unless all is kept for ever."""
         if self._keep:
-            schedule.housekeeping(LOOK_SECONDS, self.drop_old, key="drop history")
+            schedule.housekeeping(look_seconds, self.drop_old, key="drop history")
 
     async def drop_old(self) -> None:
-        """Drop what is due; what fails is logged and tried again an hour later."""
+        """Drop what is due, table by table; the first that fails is logged, and all are tried again an hour later."""
         now = asyncio.get_running_loop().time()
         if now < self._due or not self._store.is_open:
             return
         self._due = now + _DROP_SECONDS
-        dropped = {history: await self._drop(history, keep) for history, keep in self._keep.items()}
+        dropped = {}
+        for history, keep in self._keep.items():
+            try:
+                dropped[history] = await self._store.drop_history(history, keep=keep, now=self._now())
+            except (HistoryInUseError, StoreUnavailableError) as exc:
+                _log.error("history not dropped", table=history, reason=str(exc), retry_in_s=_DROP_SECONDS)
+                break  # the polls, which are the last, must not go before what belongs to them
         if any(dropped.values()):
             _log.info("history dropped", **{history: parts for history, parts in dropped.items() if parts})
-
-    async def _drop(self, history: str, keep: timedelta) -> int:
-        try:
-            return await self._store.drop_history(history, keep=keep, now=self._now())
-        except (HistoryInUseError, StoreUnavailableError) as exc:
-            _log.error("history not dropped", table=history, reason=str(exc), retry_in_s=_DROP_SECONDS)
-            return 0

@@ -34,6 +34,7 @@ BATCH: Final = 200
 
 _TOLD: Final = frozenset({"status", "error_message", "assets_seen", "positions_seen"})
 _KNOWN: Final = tuple(field.name for field in fields(Poll) if field.name not in _TOLD)
+_PARTITIONS: Final = "poller.ensure_partitions(timestamptz)"
 _NEEDED: Final = (
     (polls, ("SELECT", "UPDATE")),
     *((table, ("SELECT", "INSERT", "DELETE")) for table in CHILDREN),
@@ -95,6 +96,8 @@ class Archive:
                 for right in rights
                 if not connection.scalar(select(func.has_table_privilege(table.fullname, right)))
             ]
+            if not connection.scalar(select(func.has_function_privilege(_PARTITIONS, "EXECUTE"))):
+                missing.append(f"EXECUTE on {_PARTITIONS}")
         if missing:
             raise StoreUnavailableError(
                 f"the role lacks {', '.join(missing)}: rows are made anew as the owner of the schema, which "
@@ -135,7 +138,7 @@ class Archive:
         """
         with translated_failures(), self._engine.connect() as connection, connection.begin() as transaction:
             changed = rewrite(connection, snapshot, status)
-            if dry:
+            if dry or not changed:
                 transaction.rollback()
             return changed
 

@@ -73,12 +73,17 @@ def differing(connection: Connection, snapshots: Sequence[Snapshot]) -> Sequence
 
 
 def rewrite(connection: Connection, snapshot: Snapshot, status: Status) -> bool:
-    """Put the rows of an `ok` snapshot in the place of its poll's, if that has `status` still and they differ."""
+    """Put the rows of an `ok` snapshot in the place of its poll's, if that has `status` still and they differ.
+
+    Otherwise the transaction holds no more than a lock, and is to be rolled back.
+    """
     poll = snapshot.poll
     this = _is(polls, poll)
-    found = connection.scalar(select(polls.c.status).where(*this).with_for_update())
+    # SELECT FOR UPDATE is refused where the row is kept by columns.
+    found = connection.scalar(update(polls).where(*this).values(status=polls.c.status).returning(polls.c.status))
     if found != status.value or not differing(connection, [snapshot]):
         return False
+    connection.execute(select(func.poller.ensure_partitions(poll.time)))  # of an old time they may have been dropped
     for table in CHILDREN:
         connection.execute(delete(table).where(*_is(table, poll)))
     _insert(connection, account_totals, poll, [snapshot.totals] if snapshot.totals else [])

@@ -23,8 +23,8 @@ _CONNECTING: Final = {
     "tcp_user_timeout": "15000",
 }
 
-# In a columnstore, what a statement touches is unpacked with its neighbours, 1,000 rows for each position of a poll: the
-# limit on that, which exists for mistakes, would refuse accounts with a hundred. Other servers ignore the setting.
+# In a columnstore, each row that is changed is unpacked with 1,000 neighbours, for every position of a poll: the limit
+# on that, which is there for mistakes, would refuse an account with a hundred. Other servers ignore the setting.
 _UNPACKING: Final = {"timescaledb.max_tuples_decompressed_per_dml_transaction": "0"}
 
 # A search path of the role or the database could put somebody's function before PostgreSQL's, and would make Alembic

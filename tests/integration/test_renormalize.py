@@ -167,6 +167,20 @@ async def test_a_reply_that_is_understood_now_becomes_ok_and_is_released(
     assert (await renormalized(tmp_path, database_url)).unchanged == 1
 
 
+async def test_a_reply_of_a_time_that_was_dropped_becomes_ok_too(
+    store: Store, database_url: str, tmp_path: Path
+) -> None:
+    long_ago = TIME - timedelta(days=700)
+    await store.save(reject(tick(0, time=long_ago), "an older release did not understand it"))
+    for table in ("positions", "raw_payloads"):
+        execute(database_url, "SELECT poller.drop_history(%s, %s)", table, TIME - timedelta(days=600))
+    done = await renormalized(tmp_path, database_url, since=long_ago)
+    counts = Counter(table for table, _ in from_each(database_url, "1"))
+
+    assert (done.now_ok, done.malformed) == (1, {})
+    assert counts == dict.fromkeys(TABLES[:-1], 1)
+
+
 async def test_a_reply_that_is_understood_no_more_destroys_nothing(filled: str, tmp_path: Path) -> None:
     execute(filled, "UPDATE poller.raw_payloads SET codec = 0, body = '[]' WHERE market = 'coinm'")
     before = rows(filled)

@@ -1,4 +1,4 @@
-"""Months appear before they are needed, or when they are, and nobody has to wait for them."""
+"""Partitions appear before they are needed, or when they are, and nobody has to wait for them."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -17,10 +17,10 @@ TABLES = ["account_totals", "asset_balances", "polls", "positions", "raw_payload
 LONG_AGO = datetime(2020, 2, 29, 23, 59, 50, tzinfo=UTC)
 
 
-def months_of(url: str, table: str = "polls") -> list[str]:
-    """Return the months that a table has a partition for, as YYYY_MM."""
-    parts = "SELECT right(inhrelid::regclass::text, 7) FROM pg_inherits WHERE inhparent = to_regclass(%s) ORDER BY 1"
-    return [str(month) for (month,) in execute(url, parts, f"poller.{table}")]
+def spans_of(url: str, table: str = "polls") -> list[str]:
+    """Return the months, as YYYY_MM, or the days, as YYYY_MM_DD, that a table has a partition for."""
+    parts = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = to_regclass(%s) ORDER BY 1"
+    return [str(part).removeprefix(f"poller_parts.{table}_") for (part,) in execute(url, parts, f"poller.{table}")]
 
 
 def coming_months(url: str) -> list[str]:
@@ -32,14 +32,25 @@ def coming_months(url: str) -> list[str]:
     return [str(month) for (month,) in execute(url, months)]
 
 
-def test_a_new_schema_has_this_month_and_three_more(plain_database_url: str) -> None:
+def coming_spans(url: str, table: str) -> list[str]:
+    """Return what a table has a partition for as long as nothing else is stored."""
+    if table != "raw_payloads":
+        return coming_months(url)
+    days = """
+    SELECT to_char(now() AT TIME ZONE 'UTC' + ahead * INTERVAL '1 day', 'YYYY_MM_DD')
+    FROM generate_series(0, 7) AS ahead
+    """
+    return [str(day) for (day,) in execute(url, days)]
+
+
+def test_a_new_schema_has_this_month_and_three_more_but_days_of_raw_payloads(plain_database_url: str) -> None:
     for table in TABLES:
-        assert months_of(plain_database_url, table) == coming_months(plain_database_url)
+        assert spans_of(plain_database_url, table) == coming_spans(plain_database_url, table)
 
 
 async def test_the_months_ahead_are_kept(plain_database_url: str) -> None:
     for table in TABLES:
-        newest = f"{table}_{months_of(plain_database_url, table)[-1]}"
+        newest = f"{table}_{spans_of(plain_database_url, table)[-1]}"
         execute(plain_database_url, SQL("DROP TABLE {}").format(Identifier("poller_parts", newest)))
     store = Store(plain_database_url)
     await store.open()
@@ -49,7 +60,7 @@ async def test_the_months_ahead_are_kept(plain_database_url: str) -> None:
     await store.close()
     assert created == [len(TABLES), 0]
     for table in TABLES:
-        assert months_of(plain_database_url, table) == coming_months(plain_database_url)
+        assert spans_of(plain_database_url, table) == coming_spans(plain_database_url, table)
 
 
 async def test_a_save_creates_the_month_that_it_misses(store: Store, database_url: str) -> None:
@@ -59,7 +70,10 @@ async def test_a_save_creates_the_month_that_it_misses(store: Store, database_ur
 
     assert execute(database_url, "SELECT time FROM poller.positions ORDER BY time") == [(time,) for time in missing]
     if store.tier is Tier.PLAIN:
-        assert months_of(database_url) == ["2019_09", "2020_02", "2024_12", *coming_months(database_url)]
+        assert spans_of(database_url) == ["2019_09", "2020_02", "2024_12", *coming_months(database_url)]
+        assert spans_of(database_url, "raw_payloads")[:4] == [
+            "2019_09_01", "2020_02_29", "2024_12_31", coming_spans(database_url, "raw_payloads")[0]
+        ]  # fmt: skip
 
 
 async def test_history_ends_with_the_third_month_ahead(store: Store, database_url: str) -> None:
@@ -105,7 +119,7 @@ def test_a_partition_is_like_its_table(plain_database_url: str) -> None:
     ORDER BY attnum
     """
     for table in TABLES:
-        part = f"poller_parts.{table}_{months_of(plain_database_url, table)[0]}"
+        part = f"poller_parts.{table}_{spans_of(plain_database_url, table)[0]}"
         assert execute(plain_database_url, shape, part) == execute(plain_database_url, shape, f"poller.{table}") != []
 
 
@@ -148,7 +162,7 @@ def test_a_month_that_was_detached_is_attached_again(plain_database_url: str) ->
 
     execute(plain_database_url, "SELECT poller.ensure_partitions(%s)", LONG_AGO)
 
-    assert "2020_02" in months_of(plain_database_url)
+    assert "2020_02" in spans_of(plain_database_url)
 
 
 async def test_history_is_built_as_its_tier_says(store: Store, database_url: str) -> None:

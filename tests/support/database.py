@@ -21,6 +21,24 @@ def execute(url: str, statement: LiteralString | Composed, *parameters: object) 
         return cursor.fetchall() if cursor.description else []
 
 
+def has_columnstore(url: str) -> bool:
+    """Tell whether a database keeps old history by columns."""
+    return execute(url, "SELECT current_setting('timescaledb.license', true)") == [("timescale",)]
+
+
+def compress(url: str) -> int:
+    """Have a database that can keep all of its history by columns, as its policies do later; return how many chunks."""
+    if not has_columnstore(url):
+        return 0
+    chunks = execute(
+        url,
+        "SELECT public.compress_chunk(format('%I.%I', chunk_schema, chunk_name)::regclass) "
+        "FROM timescaledb_information.chunks JOIN timescaledb_information.hypertables "
+        "USING (hypertable_schema, hypertable_name) WHERE hypertable_schema = 'poller' AND compression_enabled",
+    )
+    return len(chunks)
+
+
 async def until_blocked(url: str) -> None:
     """Return as soon as a statement of a store waits for another transaction."""
     waits = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'poller' AND wait_event_type = 'Lock'"
@@ -103,6 +121,15 @@ def _database_url(request: pytest.FixtureRequest, server: str, kind: str) -> Ite
     """A database at the newest revision, on each kind of server in turn."""
     template = request.getfixturevalue(f"{kind}_template")
     with new_database(server, extension=False, template=template) as url:
+        yield url
+
+
+@pytest.fixture(name="community_database_url")
+def _community_database_url(timescale_server: str, timescale_template: str) -> Iterator[str]:
+    """A database at the newest revision on TimescaleDB under its Community licence, which has a columnstore."""
+    with new_database(timescale_server, extension=False, template=timescale_template) as url:
+        if not has_columnstore(url):
+            pytest.skip("the server of TEST_TIMESCALE_URL has TimescaleDB under its Apache licence: no columnstore")
         yield url
 
 

@@ -1,4 +1,5 @@
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -312,3 +313,23 @@ def test_a_key_is_read_only_when_its_owner_says_so(tmp_path: Path, word: str, *,
 
     assert load(written(tmp_path, text), KEYS).accounts[0].key_is_read_only is known
     assert load(written(tmp_path, LIVE), KEYS).accounts[0].key_is_read_only is False
+
+
+def test_raw_payloads_are_kept_for_a_week_and_all_else_for_ever(tmp_path: Path) -> None:
+    assert load(written(tmp_path, SIMULATED), {}).database.retention.limits() == {"raw_payloads": timedelta(days=7)}
+
+
+def test_any_table_may_be_kept_for_a_limited_time(tmp_path: Path) -> None:
+    text = SIMULATED + "database: {retention: {positions: 30d, raw_payloads: 14d, polls: 365d, account_totals: 365d"
+    settings = load(written(tmp_path, text + ", asset_balances: 365d}}"), {})
+
+    limits = settings.database.retention.limits()
+    assert list(limits.items())[-1] == ("polls", timedelta(days=365))
+    assert (limits["positions"], limits["raw_payloads"]) == (timedelta(days=30), timedelta(days=14))
+    assert [warning.partition(":")[0] for warning in settings.warnings()] == ["database.retention.positions"]
+
+
+def test_raw_payloads_may_be_kept_for_ever(tmp_path: Path) -> None:
+    settings = load(written(tmp_path, SIMULATED + "database: {retention: {raw_payloads: forever}}"), {})
+
+    assert settings.database.retention.limits() == {}
