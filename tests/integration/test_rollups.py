@@ -336,6 +336,18 @@ async def test_rows_that_are_dropped_leave_their_rollups(store: Store, database_
     assert execute(database_url, "SELECT count(*) FROM poller.rollup_queue") == [(0,)]
 
 
+async def test_nothing_is_dropped_that_rollups_are_still_to_be_made_of(store: Store, database_url: str) -> None:
+    await store.save(ok())
+    day, now = timedelta(days=1), datetime.now(UTC)
+
+    queued = await store.drop_history("polls", keep=day, now=now)
+    refresh(database_url)
+
+    assert queued == 0
+    assert await store.drop_history("polls", keep=day, now=now) > 0
+    assert execute(database_url, "SELECT ticks_stored FROM poller.hourly_ticks") == [(1,)]
+
+
 async def test_a_downgrade_and_an_upgrade_make_the_same_rollups_again(store: Store, database_url: str) -> None:
     await store_history(database_url, store, dice(8))
     refresh(database_url)
