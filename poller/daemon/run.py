@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from typing import Final
 
@@ -21,6 +21,7 @@ from poller.daemon.readings import reading
 from poller.daemon.recorder import Recorder
 from poller.daemon.reference import Reference
 from poller.daemon.retention import Retention
+from poller.daemon.rollups import refreshing_rollups
 from poller.daemon.spool import open_spool
 from poller.daemon.stall import stalls_logged
 from poller.daemon.systemd import Systemd
@@ -78,8 +79,7 @@ async def run(settings: Settings, *, migrate: bool, hide: Hide, announce: Callab
             Retention(store, settings.database.retention.limits(), now=way.exchange.clock.now).register(
                 recorder.schedule
             )
-            if database.embedded:
-                _keep_running(recorder, database.embedded, store)
+            await _keep_house(stack, recorder, database, store)
             announce(database)
             progress = Progress(tuple(duties_of(recorder, targets=way.targets, spool=spool, writer=writer)))
             read = reading(way=way, recorder=recorder, spool=spool, writer=writer, progress=progress)
@@ -103,7 +103,13 @@ async def refuse_foreign_labels(store: Store, settings: Settings) -> None:
         _log.error("database unavailable", reason=str(exc), meanwhile="polls are spooled")
 
 
-def _keep_running(recorder: Recorder, embedded: EmbeddedPostgres, store: Store) -> None:
+async def _keep_house(stack: AsyncExitStack, recorder: Recorder, database: Database, store: Store) -> None:
+    rollups = await stack.enter_async_context(refreshing_rollups(database.url, recorder.schedule))
+    if database.embedded:
+        _keep_running(recorder, database.embedded, (store, rollups))
+
+
+def _keep_running(recorder: Recorder, embedded: EmbeddedPostgres, stores: Sequence[Store]) -> None:
     url = embedded.url
 
     async def ensure() -> None:
@@ -111,7 +117,8 @@ def _keep_running(recorder: Recorder, embedded: EmbeddedPostgres, store: Store) 
         current = await asyncio.to_thread(embedded.ensure_running)
         if current != url:
             _log.warning("embedded database moved", reason="another program has taken its port")
-            await store.move(current)
+            for store in stores:
+                await store.move(current)
             url = current
 
     recorder.schedule.housekeeping(_EMBEDDED_SECONDS, ensure, key="embedded database")

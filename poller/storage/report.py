@@ -10,10 +10,10 @@ from sqlalchemy import Connection, Table, func, literal, select, text
 from poller.storage.engine import RECORDING, is_pooled, migration_engine
 from poller.storage.failures import translated_failures
 from poller.storage.schema import current_revision, head_revision
-from poller.storage.tables import HISTORY, SCHEMA, accounts, metadata, polls, rejected_payloads
+from poller.storage.tables import HISTORY, SCHEMA, accounts, metadata, polls, rejected_payloads, rollup_queue
 from poller.storage.tier import Tier, tier_to_build
 
-_RECORDED: Final = (accounts, *HISTORY, rejected_payloads)
+_RECORDED: Final = (accounts, *HISTORY, rejected_payloads, rollup_queue)
 """The tables that the daemon inserts into by itself; into the others functions of the schema do."""
 
 _CHANGED: Final = (polls,)  # an ok poll replaces one that is not
@@ -33,6 +33,7 @@ _FUNCTIONS: Final = (
     "save_modes(text, text, timestamptz, json)",
     "save_contracts(text, text, json)",
     "release_payload(timestamptz, text, text)",
+    "refresh_rollups(integer)",
 )
 
 
@@ -91,7 +92,9 @@ def _report(url: str) -> DatabaseReport:
 
 def _weaknesses(connection: Connection) -> Iterator[str]:
     def setting(name: str) -> object:
-        return connection.scalar(select(func.current_setting(name, literal(value=True))))  # null where it does not exist
+        return connection.scalar(
+            select(func.current_setting(name, literal(value=True)))
+        )  # null where it does not exist
 
     for name, cost in _OFF.items():
         if setting(name) == "off":

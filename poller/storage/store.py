@@ -25,7 +25,7 @@ from poller.storage.runs import (
     start_parameters,
     stop_parameters,
 )
-from poller.storage.saving import Saved, ensure_partitions, save_snapshots
+from poller.storage.saving import Saved, ensure_partitions, refresh_rollups, save_snapshots
 from poller.storage.schema import head_revision
 from poller.storage.session import Session, look, read_accounts, read_server
 from poller.storage.tier import Tier
@@ -169,6 +169,11 @@ class Store:
         """
         async with self._connection() as connection:
             return await drop_history(connection, history, keep=keep, now=now)
+
+    async def refresh_rollups(self) -> int:
+        """Make the rollups anew that are queued, in part; return how many hours were finished, 0 when none is left."""
+        async with self._connection() as connection:
+            return await refresh_rollups(connection)
 
     def _reached(self, driver: DriverConnection) -> None:
         self._driver = driver

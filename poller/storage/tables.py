@@ -15,9 +15,11 @@ from poller.storage.history import (
     raw_payloads,
     rejected_payloads,
 )
+from poller.storage.rollups import HOURLY, rollup_queue
 
 __all__ = (
     "HISTORY",
+    "HOURLY",
     "SCHEMA",
     "account_modes",
     "account_totals",
@@ -30,6 +32,7 @@ __all__ = (
     "positions",
     "raw_payloads",
     "rejected_payloads",
+    "rollup_queue",
     "runs",
     "schedules",
 )

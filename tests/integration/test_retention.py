@@ -167,7 +167,7 @@ async def test_a_schedule_drops_by_itself_as_soon_as_the_database_is_open(plain_
     await store.save(ok(LONG_AGO))
     await store.close()
     schedule = Schedule(now=now, on_clock_step=no_step, on_error=lambda key, error: pytest.fail(f"{key}: {error}"))
-    Retention(store, {"polls": DAY}, now=now).register(schedule, look_seconds=0.05)
+    Retention(store, {"raw_payloads": DAY}, now=now).register(schedule, look_seconds=0.05)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(schedule.run(stop))
         await store.open()
@@ -177,7 +177,7 @@ async def test_a_schedule_drops_by_itself_as_soon_as_the_database_is_open(plain_
         stop.set()
 
     await store.close()
-    assert times(plain_database_url, "polls") == []
+    assert times(plain_database_url) == []
 
 
 async def no_step(_seconds: float) -> None:
@@ -198,7 +198,7 @@ async def test_a_drop_that_fails_is_told_and_keeps_nothing_from_being_stored(sto
 
 async def test_a_database_that_is_not_open_is_asked_later(plain_database_url: str) -> None:
     store = Store(plain_database_url)
-    retention = Retention(store, {"polls": DAY}, now=now)
+    retention = Retention(store, {"raw_payloads": DAY}, now=now)
     with capture_logs() as logs:
         await retention.drop_old()
         await store.open()
@@ -221,7 +221,7 @@ async def test_a_role_drops_if_it_may_and_nothing_else(server: str, database_url
         await store.open()
 
         with pytest.raises(HistoryInUseError, match="the role lacks a right"):
-            await store.drop_history("polls", keep=DAY, now=now())
+            await store.drop_history("raw_payloads", keep=DAY, now=now())
         assert await retention_warned(tmp_path, url)
         execute(database_url, SQL("GRANT EXECUTE ON FUNCTION poller.drop_history TO {}").format(role))
         other = Store(database_url)
@@ -229,7 +229,7 @@ async def test_a_role_drops_if_it_may_and_nothing_else(server: str, database_url
         await other.save(ok(LONG_AGO))
         await other.close()
 
-        assert await store.drop_history("polls", keep=DAY, now=now()) == 1
+        assert await store.drop_history("raw_payloads", keep=DAY, now=now()) == 1
         assert not await retention_warned(tmp_path, url)
         for statement in (
             "DELETE FROM poller.positions",

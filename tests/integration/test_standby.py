@@ -81,7 +81,7 @@ async def test_a_replica_has_what_is_recorded_and_is_not_recorded_in(
 
     assert execute(standby_url, "SELECT time FROM poller.polls") == [(tick(0),)]
     for url, good in ((primary.url, True), (standby_url, False)):
-        found = (await _schema(Database(url=url, migration_url=url, shown="it")))[0]
+        found = (await _schema(Database(url=url, migration_url=url, shown="it"), retains=True))[0]
         assert found.good is good
         assert ("a standby takes no writes, record on its primary" in found.text) is not good
     follower = Store(standby_url)
