@@ -186,9 +186,12 @@ BEGIN
     SELECT account, 'usdm', since, NULL, 'single_asset', 'one_way', 'exchange', until FROM history.accounts;
     INSERT INTO poller.contracts (environment, market, symbol, base_asset, quote_asset, margin_asset, contract_type)
     SELECT 'simulated', 'usdm', symbol, base_asset, margin_asset, margin_asset, 'PERPETUAL' FROM history.symbols;
-    PERFORM poller.ensure_partitions(month) FROM generate_series(
-        date_trunc('month', s.since AT TIME ZONE 'UTC') AT TIME ZONE 'UTC', s.until, INTERVAL '1 month'
-    ) AS month;
+    -- Some tables are divided into months, replies into days.
+    PERFORM poller.ensure_partitions(instant) FROM (
+        SELECT generate_series(date_trunc('month', s.since AT TIME ZONE 'UTC') AT TIME ZONE 'UTC', s.until, '1 month')
+        UNION
+        SELECT generate_series(s.until - INTERVAL '7 days', s.until, '1 day')
+    ) AS needed(instant);
 END
 $$;
 
