@@ -115,7 +115,9 @@ def compress(market: Market, body: bytes) -> tuple[int, bytes]:
     """Return the codec and the bytes that `decompress` turns back into `body`; they are never longer than it."""
     is_plain = len(body.translate(None, _MARKS)) == len(body)
     codec = (_CODECS if is_plain else _CODECS_OF_ANY)[market]
-    deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL, zdict=dictionary(codec))
+    # With turns little else than digits is left, of which short repeats cost more than they save.
+    strategy = zlib.Z_FILTERED if codec in _WITH_TURNS else zlib.Z_DEFAULT_STRATEGY
+    deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL, strategy, dictionary(codec))
     data = deflate.compress(_turned(codec, _marked(codec, body))) + deflate.flush()
     return (codec, data) if len(data) < len(body) else (STORED, body)
 

@@ -131,7 +131,7 @@ asset_balances: Final = Table(
     instant("exchange_updated_at", "Binance: updateTime: last change of this asset; null when 0.", nullable=True),
     extra("Fields of the row that Binance does not document."),
     one_of("market", Market),
-    Index(None, "time", "account", "market", postgresql_with=_FULL),
+    Index(None, "time", "account", postgresql_with=_FULL),
     comment="One row for every asset that is not zero in an ok poll; an asset without a row is zero at that instant.",
 )
 
@@ -176,7 +176,7 @@ positions: Final = Table(
     instant("exchange_updated_at", "Binance: updateTime: last change of this position; null when 0.", nullable=True),
     extra("Fields of the row that Binance does not document."),
     one_of("market", Market),
-    Index(None, "time", "account", "market", postgresql_with=_FULL),
+    Index(None, "time", "account", postgresql_with=_FULL),
     comment="One row for every position that is not zero in an ok poll; one without a row is closed at that instant. "
     "The amount can be zero while orders hold margin. The margin asset of a coinm symbol is its base coin.",
 )
@@ -188,7 +188,7 @@ raw_payloads: Final = Table(
     small("codec", "How body is compressed."),
     octets("body", "The reply as received, compressed."),
     one_of("market", Market),
-    Index(None, "time", postgresql_with=_FULL),
+    Index(None, "time", postgresql_using="brin", postgresql_with={"pages_per_range": 16}),
     comment="The reply behind every ok poll, kept for a limited time.",
 )
 
