@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
+from typing import cast
 
 import psycopg
 import pytest
 
 from poller.errors import ConfigError, StoreUnavailableError, UnstorableError
+from poller.observation import Status
 from poller.records import Snapshot
 from poller.storage.store import Saved, Store
 from tests.support.database import execute, until_blocked
@@ -54,13 +56,13 @@ async def test_poison_is_refused_whole_and_what_follows_is_stored(store: Store, 
 
 
 async def test_a_refusal_says_what_is_wrong_and_repeats_no_data(store: Store) -> None:
-    secret = ok(assets=(replace(balance("USDT"), extra="top secret"),))
+    secret = replace(ok(), poll=replace(poll_row(account="top secret"), status=cast("Status", "top secret")))
 
     with pytest.raises(UnstorableError) as refusal:
         await store.save(secret)
 
-    assert str(refusal.value).startswith("InvalidTextRepresentation of ")
-    assert str(refusal.value).endswith(" (SQLSTATE 22P02)")
+    assert str(refusal.value).startswith("CheckViolation of ")
+    assert str(refusal.value).endswith(" (SQLSTATE 23514)")
     assert "secret" not in str(refusal.value)
 
 
