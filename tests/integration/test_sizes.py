@@ -110,8 +110,8 @@ async def test_a_day_of_polls_takes_few_bytes(plain_database_url: str) -> None:
             others = [column for column in table.c if column.name != "time"]
             for times in range(1, TIMES):
                 span = tick(SAVED * times) - tick(0)
-                first = select(table.c.time + span, *others).where(table.c.time < tick(SAVED)).order_by(table.c.time)
-                connection.execute(insert(table).from_select(["time", *(column.name for column in others)], first))
+                saved = select(table.c.time + span, *others).where(table.c.time < tick(SAVED)).order_by(table.c.time)
+                connection.execute(insert(table).from_select(["time", *(column.name for column in others)], saved))
 
     found = bytes_a_row(plain_database_url)
 
