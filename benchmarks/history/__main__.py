@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.faults.clients import CHECKOUT
-from benchmarks.history.load import LOADING, Size, load
+from benchmarks.history.load import LOADING, Size, load, roll_up
 from benchmarks.history.report import document
 from benchmarks.history.speed import ask
 from poller.cli.progress import progress
@@ -24,8 +24,11 @@ def main() -> None:
             accounts=arguments.accounts,
             seed=arguments.seed,
         )
-        with _database(arguments, loading=True) as url, progress("rows") as advance:
-            load(url, size, advance)
+        with _database(arguments, loading=True) as url:
+            with progress("rows") as advance:
+                load(url, size, advance)
+            with progress("hours") as advance:
+                roll_up(url, advance)
         return
     with _database(arguments) as url:
         text = document(*ask(url))

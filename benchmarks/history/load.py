@@ -90,6 +90,20 @@ def load(url: str, size: Size, advance: Callable[[int, int], None]) -> int:
     return stored
 
 
+def roll_up(url: str, advance: Callable[[int, int], None]) -> None:
+    """Bring the hourly tables up to date, as the daemon does; `advance` is told the hours that are done, and all."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        hours = "SELECT count(*) FROM (SELECT DISTINCT hour, account, market FROM poller.rollup_queue) AS hours"
+        ((queued,),) = connection.execute(hours).fetchall()
+        done = 0
+        while finished := connection.execute("SELECT poller.refresh_rollups(100)").fetchone():
+            if not finished[0]:
+                break
+            done += finished[0]
+            advance(done, queued)
+        connection.execute("VACUUM (ANALYZE)")
+
+
 def _lay_down(url: str, size: Size) -> int:
     with psycopg.connect(url, autocommit=True) as connection:
         for script in _SCRIPTS:
