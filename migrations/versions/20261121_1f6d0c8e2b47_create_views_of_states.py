@@ -183,8 +183,9 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) AS newest ON true
 LEFT JOIN LATERAL (
-    SELECT time FROM poller.polls
-    WHERE polls.account = series.account AND polls.market = series.market AND status = 'ok'
+    -- It has a row for every ok poll and for no other, however many failures came since.
+    SELECT time FROM poller.account_totals AS totals
+    WHERE totals.account = series.account AND totals.market = series.market
     ORDER BY time DESC
     LIMIT 1
 ) AS ok ON true

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from secrets import token_hex
 from typing import Final
-from uuid import uuid4
 
 from poller.config import Settings
 from poller.daemon.bans import noted_ban_seconds, noting_bans
@@ -77,7 +77,7 @@ async def once(settings: Settings, *, hide: Hide) -> Outcome:
 
 async def poll_all(exchange: Exchange, targets: Sequence[Target]) -> Sequence[Observation]:
     """Poll all targets at the instant of their schedule that passed last, at the same time."""
-    instance = uuid4().hex
+    instance = token_hex(6)
     now = exchange.clock.now()
     deadline = asyncio.get_running_loop().time() + MAX_DEADLINE_SECONDS
     return await asyncio.gather(

@@ -5,8 +5,8 @@ from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from secrets import token_hex
 from typing import Final
-from uuid import uuid4
 
 import structlog
 
@@ -61,7 +61,7 @@ class Recorder:
         self.intake = Intake(spool, intervals=intervals, appended=writer.wake)
         self._append = self.intake.append
         self._keep = timedelta(seconds=keep_seconds)
-        self._instance = uuid4().hex
+        self._instance = token_hex(6)
         self._measured_at = exchange.clock.steady()
         self._is_guess = exchange.clock.offset_ms is None
         self.schedule = Schedule(

@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from uuid import uuid4
+from secrets import token_urlsafe
 
 from poller.errors import ConnectionLostError, OversizedFrameError
 from poller.exchange.frames import Unexpected, decode_envelope, unaddressed
@@ -19,6 +19,7 @@ OnUnexpected = Callable[[Unexpected, bytes], None]
 """Is shown each frame that answers no request."""
 
 _REMEMBERED = 1000
+_ID_BYTES = 6  # kept with every reply; fewer could be found by chance in a frame that cannot be decoded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,7 @@ class PendingRequests:
     @contextmanager
     def expect(self) -> Iterator[Pending]:
         """Wait for one reply inside the block; a block that is cancelled gives it up."""
-        pending = Pending(str(uuid4()), self._loop.create_future(), self._loop.time())
+        pending = Pending(token_urlsafe(_ID_BYTES), self._loop.create_future(), self._loop.time())
         self._by_id[pending.id] = pending
         if self._owed_since is None:
             self._owed_since = pending.sent_at

@@ -35,6 +35,8 @@ BATCH: Final = 200
 _TOLD: Final = frozenset({"status", "error_message", "assets_seen", "positions_seen"})
 _KNOWN: Final = tuple(field.name for field in fields(Poll) if field.name not in _TOLD)
 _PARTITIONS: Final = "poller.ensure_partitions(timestamptz)"
+# As the index of polls has them: in any other order each batch would sort all that is left.
+_IN_TURN: Final = (polls.c.account, polls.c.market, polls.c.time)
 _NEEDED: Final = (
     (polls, ("SELECT", "UPDATE")),
     *((table, ("SELECT", "INSERT", "DELETE")) for table in CHILDREN),
@@ -111,13 +113,13 @@ class Archive:
             return int(connection.scalar(query) or 0)
 
     def after(self, last: Key | None, selection: Selection, status: Status) -> Sequence[Kept]:
-        """Return the next `BATCH` kept replies of polls with a status, in the order of their keys."""
+        """Return the next `BATCH` kept replies of polls with a status, those of one account and market together."""
         query = _kept(selection, status)
         if last is not None:
-            behind = tuple_(*(polls.c[name] for name in KEY)) > tuple_(*last)
-            query = query.where(polls.c.time >= last[0], behind)
+            time, account, market = last
+            query = query.where(tuple_(*_IN_TURN) > tuple_(account, market, time))
         with translated_failures(), self._engine.connect() as connection:
-            rows = connection.execute(query.order_by(*(polls.c[name] for name in KEY)).limit(BATCH)).all()
+            rows = connection.execute(query.order_by(*_IN_TURN).limit(BATCH)).all()
         return [_read(row, status) for row in rows]
 
     def differing(self, snapshots: Sequence[Snapshot]) -> Sequence[Snapshot]:

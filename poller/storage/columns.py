@@ -88,22 +88,25 @@ def extra(comment: str) -> Column[str]:
     return Column("extra", JSONB, nullable=True, comment=comment)
 
 
-def account(comment: str = "Our permanent label of the API key.") -> Column[str]:
+def account(comment: str = "Our permanent label of the API key.", *, key: bool = True) -> Column[str]:
     """Make the column that says whose row it is."""
-    return words("account", comment, key=True)
+    return words("account", comment, key=key)
 
 
-def market() -> Column[str]:
+def market(*, key: bool = True) -> Column[str]:
     """Make the column that says which market's row it is."""
-    return words("market", "usdm: USDⓈ-M futures, coinm: COIN-M futures.", key=True)
+    return words("market", "usdm: USDⓈ-M futures, coinm: COIN-M futures.", key=key)
 
 
-def history_key() -> tuple[Column[datetime], Column[str], Column[str]]:
-    """Make the key that every history table begins with: time first, so that rows go to the right edge of the index."""
+def history_key(*, unique: bool = True) -> tuple[Column[datetime], Column[str], Column[str]]:
+    """Make the columns that every history table begins with: what tells one poll from another.
+
+    `unique` makes them the primary key, or a part of it.
+    """
     return (
-        instant("time", "The scheduled instant of the poll in exchange time, a multiple of the interval.", key=True),
-        account(),
-        market(),
+        instant("time", "The scheduled instant of the poll in exchange time, a multiple of the interval.", key=unique),
+        account(key=unique),
+        market(key=unique),
     )
 
 

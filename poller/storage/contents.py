@@ -141,12 +141,14 @@ def _content(snapshot: Snapshot) -> Content:
 
 def _stored(connection: Connection, keys: Sequence[Key]) -> dict[Key, Content]:
     times = [time for time, _, _ in keys]
+    labels = {account for _, account, _ in keys}
     found: dict[Key, Content] = defaultdict(lambda: Content((None, None)))
 
     def rows(table: Table, *names: str) -> Iterable[tuple[Key, _Row]]:
         columns = [cast(table.c[name], Text) if name == "extra" else table.c[name] for name in names]
         key = [table.c[name] for name in KEY]
-        among = (table.c.time.between(min(times), max(times)), tuple_(*key).in_(keys))
+        # The ranges are for the indexes, which begin with the account or with the time.
+        among = (table.c.account.in_(labels), table.c.time.between(min(times), max(times)), tuple_(*key).in_(keys))
         for row in connection.execute(select(*key, *columns).where(*among)):
             yield (row[0], row[1], row[2]), tuple(row[3:])
 

@@ -1,12 +1,13 @@
 """The tables that grow with every poll.
 
 All but `rejected_payloads` are partitioned by time, see `poller.storage.tier`. No foreign key leads from or to them:
-hypertables cannot reference hypertables, so the one statement that writes them keeps them together.
+hypertables cannot reference hypertables, so the one statement that writes them keeps them together. For the same reason
+the rows of one reply need no key of their own: `polls` has it, and they are found by the poll that they belong to.
 """
 
 from typing import Final
 
-from sqlalchemy import Index, Table, func
+from sqlalchemy import Index, PrimaryKeyConstraint, Table, func
 
 from poller.observation import AssetMode, AssetModeSource, Environment, Market, Status
 from poller.storage.columns import (
@@ -24,10 +25,13 @@ from poller.storage.columns import (
     words,
 )
 
+_FULL: Final = {"fillfactor": 100}
+"""Rows come in the order of time: room in the pages of an index would stay empty."""
+
 polls: Final = Table(
     "polls",
     metadata,
-    *history_key(),
+    *history_key(unique=False),
     words(
         "status",
         "How the tick ended. A request was sent: ok, timeout, disconnected, rate_limited, banned, rejected, "
@@ -56,7 +60,7 @@ polls: Final = Table(
     ),
     one_of("market", Market),
     one_of("status", Status),
-    Index(None, "account", "market", "time"),
+    PrimaryKeyConstraint("account", "market", "time"),
     comment="One row for every tick that a living process decided on, also the failed and the skipped. "
     "A tick without an ok row is unknown, see poll_gaps.",
 )
@@ -64,7 +68,7 @@ polls: Final = Table(
 account_totals: Final = Table(
     "account_totals",
     metadata,
-    *history_key(),
+    *history_key(unique=False),
     words(
         "asset_mode",
         "single_asset or multi_assets: whether assets share their margin; null when unknown.",
@@ -94,6 +98,7 @@ account_totals: Final = Table(
     flag("can_withdraw", "Binance: canWithdraw (coinm)."),
     instant("exchange_updated_at", "Binance: updateTime (coinm); null when 0.", nullable=True),
     extra("Fields of the reply that Binance does not document; those of its envelope under $envelope."),
+    PrimaryKeyConstraint("account", "market", "time"),
     one_of("market", Market),
     one_of("asset_mode", AssetMode),
     one_of("asset_mode_source", AssetModeSource),
@@ -104,8 +109,8 @@ account_totals: Final = Table(
 asset_balances: Final = Table(
     "asset_balances",
     metadata,
-    *history_key(),
-    words("asset", "Binance: asset, such as USDT or BTC: the unit of this row's amounts.", key=True),
+    *history_key(unique=False),
+    words("asset", "Binance: asset, such as USDT or BTC: the unit of this row's amounts."),
     amount("wallet_balance", "Binance: walletBalance. In units of asset."),
     amount("unrealized_pnl", "Binance: unrealizedProfit. In units of asset."),
     amount("margin_balance", "Binance: marginBalance. In units of asset."),
@@ -127,19 +132,19 @@ asset_balances: Final = Table(
     instant("exchange_updated_at", "Binance: updateTime: last change of this asset; null when 0.", nullable=True),
     extra("Fields of the row that Binance does not document."),
     one_of("market", Market),
+    Index(None, "time", "account", postgresql_with=_FULL),
     comment="One row for every asset that is not zero in an ok poll; an asset without a row is zero at that instant.",
 )
 
 positions: Final = Table(
     "positions",
     metadata,
-    *history_key(),
+    *history_key(unique=False),
     words(
         "symbol",
         "Binance: symbol, such as BTCUSDT or BTCUSD_PERP; contracts has its assets and contract size.",
-        key=True,
     ),
-    words("position_side", "Binance: positionSide: BOTH in one-way mode, LONG or SHORT in hedge mode.", key=True),
+    words("position_side", "Binance: positionSide: BOTH in one-way mode, LONG or SHORT in hedge mode."),
     amount(
         "position_amount",
         "Binance: positionAmt. Negative when short. usdm: in units of the base asset; coinm: in contracts.",
@@ -172,6 +177,7 @@ positions: Final = Table(
     instant("exchange_updated_at", "Binance: updateTime: last change of this position; null when 0.", nullable=True),
     extra("Fields of the row that Binance does not document."),
     one_of("market", Market),
+    Index(None, "time", "account", postgresql_with=_FULL),
     comment="One row for every position that is not zero in an ok poll; one without a row is closed at that instant. "
     "The amount can be zero while orders hold margin. The margin asset of a coinm symbol is its base coin.",
 )
@@ -179,10 +185,11 @@ positions: Final = Table(
 raw_payloads: Final = Table(
     "raw_payloads",
     metadata,
-    *history_key(),
+    *history_key(unique=False),
     small("codec", "How body is compressed."),
     octets("body", "The reply as received, compressed."),
     one_of("market", Market),
+    Index(None, "time", postgresql_using="brin", postgresql_with={"pages_per_range": 16}),
     comment="The reply behind every ok poll, kept for a limited time.",
 )
 

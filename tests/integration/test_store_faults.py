@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
+from typing import cast
 
 import psycopg
 import pytest
 
 from poller.errors import ConfigError, StoreUnavailableError, UnstorableError
+from poller.observation import Status
 from poller.records import Snapshot
 from poller.storage.store import Saved, Store
 from tests.support.database import execute, until_blocked
@@ -21,8 +23,6 @@ POISON = {
     "half a surrogate pair": ok(positions=(position("BTC\ud800"),)),
     "a number with too many digits": ok(assets=(balance("USDT", wallet_balance=Decimal("1e200000")),)),
     "a number with too many decimals": ok(assets=(balance("USDT", wallet_balance=Decimal("1e-20000")),)),
-    "an asset twice": ok(assets=(balance("USDT"), balance("USDT"))),
-    "a position twice": ok(positions=(position("BTCUSDT"), position("BTCUSDT"))),
     "a count beyond four bytes": replace(ok(), poll=replace(poll_row(), weight_used=2**31)),
     "a delay beyond eight bytes": replace(ok(), poll=replace(poll_row(), latency_ms=2**64)),
     "an extra that is no JSON": ok(assets=(replace(balance("USDT"), extra="{"),)),
@@ -56,13 +56,13 @@ async def test_poison_is_refused_whole_and_what_follows_is_stored(store: Store, 
 
 
 async def test_a_refusal_says_what_is_wrong_and_repeats_no_data(store: Store) -> None:
-    secret = ok(assets=(balance("top secret"), balance("top secret")))
+    secret = replace(ok(), poll=replace(poll_row(account="top secret"), status=cast("Status", "top secret")))
 
     with pytest.raises(UnstorableError) as refusal:
         await store.save(secret)
 
-    assert str(refusal.value).startswith("UniqueViolation of ")
-    assert str(refusal.value).endswith(" (SQLSTATE 23505)")
+    assert str(refusal.value).startswith("CheckViolation of ")
+    assert str(refusal.value).endswith(" (SQLSTATE 23514)")
     assert "secret" not in str(refusal.value)
 
 

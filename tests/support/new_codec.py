@@ -75,6 +75,52 @@ def usdm_dictionary() -> str:
     return f'{empty}{idle}{symbols}{assets}{{"symbol":"BTCUSDT'
 
 
+def usdm_words_but_one() -> tuple[str, ...]:
+    """Return the words of a codec with turns, whose last byte stands for the word that usually follows."""
+    return tuple(word for word in usdm_words() if word != ',"marginAvailable":true}],"positions":[')
+
+
+def usdm_replies() -> str:
+    """Return the symbols and two replies without amounts, of a multi-assets and a single-asset account."""
+    return " ".join(USDM_SYMBOLS.split()) + usdm_reply(',"marginAvailable":true') + usdm_reply("")
+
+
+def usdm_reply(shared: str) -> str:
+    """Return a reply with rows of each kind; `shared` ends those of assets."""
+    idle = f'{then(*AMOUNTS)}{ZERO}","updateTime":0{shared}'
+    quiet = (
+        f"{then(AMOUNTS[0])}0{then(AMOUNTS[1])}{ZERO}{then(AMOUNTS[2])}0{then(*AMOUNTS[3:7])}{ZERO}{then(AMOUNTS[7])}0"
+        f'{then(AMOUNTS[8])}{ZERO}{then(*AMOUNTS[9:], value="0")}0","updateTime":1{shared}'
+    )
+    busy = f'{then(*AMOUNTS, value="0")}0","updateTime":1{shared}'
+    assets = zip(("FDUSD", "U", "BNB", "ETH", "BTC", "USDT", "USD1", "USDC"),
+                 (idle, idle, quiet, idle, busy, busy, idle, busy), strict=True)  # fmt: skip
+    totals = then(*USDM_TOTALS[1:], *AMOUNTS[9:], value="0")
+    symbols = (
+        ("ETHUSDT", "BOTH"), ("SOLUSDT", ""), ("BTCUSDT_261225", "BOTH"), ("BTCUSDC", "LONG"), ("BTCUSDC", "SHORT"),
+        ("BTCUSDT", "BOTH"), ("ETHUSDT", "BOTH"),
+    )  # fmt: skip
+    return (
+        f'{HEAD}0","status":200,"result":{{"{USDM_TOTALS[0]}":"0{totals}0","assets":[{{"asset":"'
+        + '},{"asset":"'.join(f"{asset}{row}" for asset, row in assets)
+        + '}],"positions":[{"symbol":"'
+        + '},{"symbol":"'.join(usdm_row(symbol, side) for symbol, side in symbols)
+        + f"}}{TAIL}40}}]}}"
+    )
+
+
+def usdm_row(symbol: str, side: str) -> str:
+    """Return a position without amounts, an isolated one where no side is given."""
+    wallet = then("isolatedWallet", "initialMargin", value="0")
+    margins = f"{then('isolatedMargin', 'notional')}-0{wallet}0"
+    if not side:
+        margins = "".join(
+            f"{then(name)}0" for name in ("isolatedMargin", "notional", "isolatedWallet", "initialMargin")
+        )
+    head = f'{symbol}","positionSide":"{side or "BOTH"}","positionAmt":"-0{then("unrealizedProfit")}-0'
+    return f'{head}{margins}{then("maintMargin")}0","updateTime":1'
+
+
 def coinm_words() -> tuple[str, ...]:
     """Return what a reply of COIN-M repeats, each with a byte of its own."""
     margins = ("initialMargin", "maintMargin", "unrealizedProfit", "positionInitialMargin", "openOrderInitialMargin")
@@ -107,6 +153,7 @@ def coinm_dictionary() -> str:
 def files() -> Iterator[tuple[str, str]]:
     """Yield each file's name and text: a word a line, an empty line, the dictionary."""
     yield "usdm_v2.txt", "\n".join((*usdm_words(), "", usdm_dictionary()))
+    yield "usdm_v3.txt", "\n".join((*usdm_words_but_one(), "", usdm_replies()))
     yield "coinm_v2.txt", "\n".join((*coinm_words(), "", coinm_dictionary()))
 
 

@@ -1,0 +1,1 @@
+"""A made-up history of a year, and how fast it answers."""

@@ -1,0 +1,70 @@
+"""`python -m benchmarks.history`: loads a made-up history, and measures what analysts ask of it."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.faults.clients import CHECKOUT
+from benchmarks.history.load import LOADING, Size, load, roll_up
+from benchmarks.history.report import document
+from benchmarks.history.speed import ask
+from poller.cli.progress import progress
+from poller.storage.embedded import EmbeddedPostgres
+
+
+def main() -> None:
+    """Do what the command line asks for."""
+    arguments = _arguments()
+    if arguments.command == "load":
+        size = Size.until_today(
+            months=arguments.months,
+            interval_seconds=arguments.interval,
+            positions=arguments.positions,
+            accounts=arguments.accounts,
+            seed=arguments.seed,
+        )
+        with _database(arguments, loading=True) as url:
+            with progress("rows") as advance:
+                load(url, size, advance)
+            with progress("hours") as advance:
+                roll_up(url, advance)
+        return
+    with _database(arguments) as url:
+        text = document(*ask(url))
+    if arguments.write:
+        (CHECKOUT / "docs" / "speed.md").write_text(text, encoding="utf-8")
+    print(text)  # noqa: T201 - a command
+
+
+@contextmanager
+def _database(arguments: argparse.Namespace, *, loading: bool = False) -> Iterator[str]:
+    """Have the named database, or one on a server in the named directory."""
+    if arguments.url:
+        yield arguments.url
+        return
+    settings = LOADING if loading else {}
+    with EmbeddedPostgres(arguments.directory, warn=lambda _: None, settings=settings) as server:
+        yield server.url
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.history", description=__doc__)
+    parser.add_argument(
+        "--directory", type=Path, default=CHECKOUT / "var" / "history", help="of the server: a year takes 15 GB"
+    )
+    parser.add_argument("--url", help="of an empty database on another server, in place of --directory")
+    commands = parser.add_subparsers(dest="command", required=True)
+    loading = commands.add_parser("load", help="fill an empty database")
+    loading.add_argument("--months", type=float, default=12, help="how long the busy account has been recorded")
+    loading.add_argument("--interval", type=int, default=10, help="seconds between two polls")
+    loading.add_argument("--positions", type=int, default=20, help="of the busy account")
+    loading.add_argument("--accounts", type=int, default=1, help="the busy one and others that are loaded for 35 days")
+    loading.add_argument("--seed", type=int, default=1)
+    asking = commands.add_parser("speed", help="ask a loaded database, and print times and plans")
+    asking.add_argument("--write", action="store_true", help="into docs/speed.md, too")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

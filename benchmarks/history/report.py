@@ -1,0 +1,65 @@
+"""The times and plans as Markdown."""
+
+import os
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from benchmarks.history.speed import Answer, Loaded
+
+_TEXT: Final = """# How fast a year answers
+
+Written by `make -C benchmarks history`; not by hand. {since:%Y-%m-%d} to {until:%Y-%m-%d}, a poll every {interval} s:
+one account with {positions} positions for the whole time, a retired one, a new one, {accounts} accounts in all.
+{size} on {server} with the settings of the embedded server, {cores} cores, {today:%Y-%m-%d}.
+
+| table | rows |
+|---|---|
+{rows}
+
+## Times
+
+| question | rows | ms | at most |
+|---|---|---|---|
+{times}
+
+Each is the median of nine warm runs over one connection, from sending to the last row; statements are not prepared, so
+planning is in it.
+
+## Plans
+
+Partitions that were never looked at are left out.
+
+{plans}
+"""
+
+
+def document(loaded: Loaded, answers: Sequence[Answer]) -> str:
+    """Return the text of docs/speed.md."""
+    return _TEXT.format(
+        since=loaded.since,
+        until=loaded.until,
+        interval=loaded.interval_seconds,
+        positions=loaded.positions,
+        accounts=loaded.accounts,
+        size=loaded.size,
+        server=loaded.server,
+        cores=os.cpu_count(),
+        today=datetime.now(UTC),
+        rows="\n".join(f"| `{table}` | {count:,} |" for table, count in loaded.rows),
+        times="\n".join(map(_time, answers)),
+        plans="\n\n".join("\n".join(_plan(answer)) for answer in answers),
+    )
+
+
+def _time(answer: Answer) -> str:
+    limit = "" if answer.question.limit_ms is None else f"{answer.question.limit_ms:g}"
+    return f"| {answer.question.name} | {answer.rows} | {answer.milliseconds:.1f} | {limit} |"
+
+
+def _plan(answer: Answer) -> Iterator[str]:
+    yield f"### {answer.question.name[0].upper()}{answer.question.name[1:]}"
+    yield ""
+    yield "```"
+    yield from answer.plan
+    yield "```"
