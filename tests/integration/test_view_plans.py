@@ -1,0 +1,49 @@
+"""How the views are read: a filter on account, market and time reaches the indexes."""
+
+from typing import LiteralString
+
+import pytest
+
+from tests.support.database import execute
+from tests.support.plans import PREFER_INDEXES, explain, is_history
+
+DAY: LiteralString = (
+    " WHERE account = 'hedge' AND market = 'usdm' AND time >= '2026-02-28 00:00+00' AND time < '2026-03-01 00:00+00'"
+)
+VIEWS: tuple[LiteralString, ...] = (
+    "equity",
+    "position_states",
+    "exposure",
+    "margin_pools",
+    "consecutive_polls",
+    "position_events",
+    "wallet_changes",
+    "unrealized_pnl_change",
+)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_day_of_one_account_is_found_by_its_keys(history_url: str, view: LiteralString) -> None:
+    query: LiteralString = "SELECT * FROM poller." + view + DAY
+    nodes = list(explain(history_url, query, options=PREFER_INDEXES))
+    scans = [node for node in nodes if is_history(node) and node["Actual Loops"]]
+    conditions = {str(node.get("Index Cond", "")).replace('"', "") for node in scans if "Index Name" in node}
+
+    assert [node["Relation Name"] for node in scans if node["Node Type"] == "Seq Scan"] == []
+    assert conditions
+    for part in ("account", "market"):
+        assert [condition for condition in conditions if f"{part} " not in condition] == []
+    # The mode of a few hundred polls is cheaper to read for the whole account than to look up one by one.
+    assert [condition for condition in conditions if "time " not in condition and "totals" not in condition] == []
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_day_of_one_account_reads_a_few_times_what_that_day_holds(history_url: str, view: LiteralString) -> None:
+    query: LiteralString = "SELECT * FROM poller." + view + DAY
+    scans = [node for node in explain(history_url, query, options=PREFER_INDEXES) if is_history(node)]
+    read = sum((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in scans)
+    tables: tuple[LiteralString, ...] = ("polls", "account_totals", "asset_balances", "positions")
+    [[held]] = execute(history_url, "SELECT " + " + ".join(f"(SELECT count(*) FROM poller.{t}{DAY})" for t in tables))
+
+    assert isinstance(held, int)
+    assert read <= 3 * held
