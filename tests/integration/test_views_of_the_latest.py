@@ -89,7 +89,7 @@ def test_the_age_is_by_the_clock_of_the_database(history_url: str) -> None:
 
 
 def test_a_retired_account_costs_nothing(history_url: str) -> None:
-    nodes = list(explain(history_url, "SELECT * FROM poller.latest_positions", options=PREFER_INDEXES))
+    nodes = list(explain(history_url, SQL("SELECT * FROM poller.latest_positions"), options=PREFER_INDEXES))
     read = [node for node in nodes if "Index Name" in node and is_history(node)]
 
     assert read
