@@ -1,6 +1,6 @@
 # Two commands on a fresh machine with Python >= 3.11, pip and make: `make run` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run psql migrate migration lock check format test test-unit torture coverage clean
+.PHONY: help setup setup-dev run psql migrate migration lock check format test test-unit cookbook torture coverage clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -62,6 +62,9 @@ test: setup-dev ## The whole suite
 
 test-unit: setup-dev ## What needs neither database nor socket
 	$(BIN)/python -m pytest tests/unit
+
+cookbook: setup-dev ## Write the answers in docs/cookbook.md anew
+	$(BIN)/python -m tests.support.cookbook
 
 torture: setup-dev ## Kill, freeze and starve everything: make torture SEED=7
 	$(BIN)/python -m tests.torture $(if $(SEED),--seed $(SEED))

@@ -16,7 +16,7 @@ from tests.support.history.recorder import MALFORMED, REPLACED, RUNS, Failure, f
 from tests.support.history.replies import balances_at, position_at, totals_at
 
 _FUNDING: Final = timedelta(hours=8)
-_SPOOLED: Final = (at(27, "18:00"), at(27, "18:50"))
+_SPOOLED: Final = (at(27, "13:30"), at(27, "14:20"))
 """Polls whose database was away: they were stored when it came back."""
 
 
@@ -92,7 +92,7 @@ def _tick(actor: Actor, ledger: Ledger, time: datetime, instance: str) -> Iterat
     found = _ok(actor, ledger, time, instance)
     stored_at = (found.poll.received_at or time) + timedelta(milliseconds=6)
     if _SPOOLED[0] <= time <= _SPOOLED[1]:
-        stored_at = at(27, "18:57") + (time - _SPOOLED[0]) / 1_000_000
+        stored_at = at(27, "14:27") + (time - _SPOOLED[0]) / 1_000_000
     if failed is None:
         yield Stored(snapshot=found, stored_at=stored_at)
         return
