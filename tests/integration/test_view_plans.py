@@ -49,3 +49,10 @@ def test_a_day_of_one_account_reads_a_few_times_what_that_day_holds(history_url:
     )
 
     assert read <= 3 * held
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_no_filter_is_answered_from_a_whole_table(history_url: str, view: str) -> None:
+    query = SQL("SELECT * FROM poller.{}").format(Identifier(view))
+
+    assert "hashed SubPlan" not in str(list(explain(history_url, query)))

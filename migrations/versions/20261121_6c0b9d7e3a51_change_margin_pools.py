@@ -1,0 +1,104 @@
+"""Look for isolated positions poll by poll in margin_pools, never through the whole history.
+
+Revises: 2f8e4c1d9a06
+"""
+
+from alembic import op
+
+revision = "6c0b9d7e3a51"
+down_revision = "2f8e4c1d9a06"
+
+# EXISTS may be answered from a hash of all rows that could match, which are those of all accounts and all times; a
+# value with a LIMIT may not.
+_ONE_BY_ONE = """
+CREATE OR REPLACE VIEW poller.margin_pools AS
+SELECT time, account, market, pool, asset, symbol, position_side, maintenance_margin, margin_balance,
+    CASE WHEN margin_balance > 0 THEN round(maintenance_margin / margin_balance, 8) END AS margin_ratio,
+    maintenance_margin > 0 AND maintenance_margin >= margin_balance AS at_liquidation
+FROM (
+    SELECT totals.time, totals.account, totals.market, 'cross' AS pool, totals.totals_asset AS asset,
+        NULL AS symbol, NULL AS position_side,
+        -- What an isolated position needs is in its margin asset, not in USD: without a rate it cannot be taken off.
+        CASE WHEN (
+            SELECT true FROM poller.positions
+            WHERE positions.time = totals.time AND positions.account = totals.account
+                AND positions.market = totals.market AND coalesce(isolated, isolated_wallet <> 0)
+                AND maintenance_margin IS DISTINCT FROM 0
+            LIMIT 1
+        ) IS NULL THEN totals.maintenance_margin END AS maintenance_margin,
+        totals.cross_wallet_balance + totals.cross_unrealized_pnl AS margin_balance
+    FROM poller.account_totals AS totals
+    WHERE totals.asset_mode = 'multi_assets'
+    UNION ALL
+    SELECT balance.time, balance.account, balance.market, 'cross', balance.asset, NULL, NULL,
+        CASE WHEN (balance.market = 'coinm' OR totals.asset_mode = 'single_asset') AND NOT isolated.unknown
+            THEN balance.maintenance_margin - isolated.maintenance_margin END,
+        balance.cross_wallet_balance + balance.cross_unrealized_pnl
+    FROM poller.asset_balances AS balance
+    JOIN poller.account_totals AS totals USING (time, account, market)
+    CROSS JOIN LATERAL (
+        SELECT
+            coalesce(sum(maintenance_margin) FILTER (WHERE margin_asset = balance.asset), 0) AS maintenance_margin,
+            coalesce(bool_or(margin_asset IS NULL AND maintenance_margin IS DISTINCT FROM 0), false) AS unknown
+        FROM poller.position_states AS position
+        WHERE position.time = balance.time AND position.account = balance.account
+            AND position.market = balance.market AND isolated
+    ) AS isolated
+    WHERE totals.asset_mode IS DISTINCT FROM 'multi_assets'
+    UNION ALL
+    SELECT time, account, market, 'isolated', margin_asset, symbol, position_side, maintenance_margin,
+        isolated_wallet + unrealized_pnl
+    FROM poller.position_states
+    WHERE isolated AND position_amount <> 0
+) AS pools
+"""
+
+_AT_ONCE = """
+CREATE OR REPLACE VIEW poller.margin_pools AS
+SELECT time, account, market, pool, asset, symbol, position_side, maintenance_margin, margin_balance,
+    CASE WHEN margin_balance > 0 THEN round(maintenance_margin / margin_balance, 8) END AS margin_ratio,
+    maintenance_margin > 0 AND maintenance_margin >= margin_balance AS at_liquidation
+FROM (
+    SELECT totals.time, totals.account, totals.market, 'cross' AS pool, totals.totals_asset AS asset,
+        NULL AS symbol, NULL AS position_side,
+        -- What an isolated position needs is in its margin asset, not in USD: without a rate it cannot be taken off.
+        CASE WHEN NOT EXISTS (
+            SELECT FROM poller.positions
+            WHERE positions.time = totals.time AND positions.account = totals.account
+                AND positions.market = totals.market AND coalesce(isolated, isolated_wallet <> 0)
+                AND maintenance_margin IS DISTINCT FROM 0
+        ) THEN totals.maintenance_margin END AS maintenance_margin,
+        totals.cross_wallet_balance + totals.cross_unrealized_pnl AS margin_balance
+    FROM poller.account_totals AS totals
+    WHERE totals.asset_mode = 'multi_assets'
+    UNION ALL
+    SELECT balance.time, balance.account, balance.market, 'cross', balance.asset, NULL, NULL,
+        CASE WHEN (balance.market = 'coinm' OR totals.asset_mode = 'single_asset') AND NOT isolated.unknown
+            THEN balance.maintenance_margin - isolated.maintenance_margin END,
+        balance.cross_wallet_balance + balance.cross_unrealized_pnl
+    FROM poller.asset_balances AS balance
+    JOIN poller.account_totals AS totals USING (time, account, market)
+    CROSS JOIN LATERAL (
+        SELECT
+            coalesce(sum(maintenance_margin) FILTER (WHERE margin_asset = balance.asset), 0) AS maintenance_margin,
+            coalesce(bool_or(margin_asset IS NULL AND maintenance_margin IS DISTINCT FROM 0), false) AS unknown
+        FROM poller.position_states AS position
+        WHERE position.time = balance.time AND position.account = balance.account
+            AND position.market = balance.market AND isolated
+    ) AS isolated
+    WHERE totals.asset_mode IS DISTINCT FROM 'multi_assets'
+    UNION ALL
+    SELECT time, account, market, 'isolated', margin_asset, symbol, position_side, maintenance_margin,
+        isolated_wallet + unrealized_pnl
+    FROM poller.position_states
+    WHERE isolated AND position_amount <> 0
+) AS pools
+"""
+
+
+def upgrade() -> None:
+    op.execute(_ONE_BY_ONE)
+
+
+def downgrade() -> None:
+    op.execute(_AT_ONCE)
