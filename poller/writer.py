@@ -19,7 +19,7 @@ from poller.errors import (
     UnstorableError,
 )
 from poller.normalize import Normalized
-from poller.observation import Entry, Observation, Status
+from poller.observation import Entry, Market, Observation, Status
 from poller.spool import Pending, Spool
 from poller.storage.store import Saved, Store
 
@@ -53,13 +53,15 @@ class Writer:
         drift: How many stored replies differed from their documents, by place.
         drained: Set while the spool holds nothing that is not stored.
         entries: How many entries it is done with: stored, or refused by the database for ever.
+        newest: The newest tick of each (account, market) whose poll the database was seen to hold.
+        polls: How many polls were new to the database, by account, market and status.
         retries: How often it was told to wait; each is a line in the log.
     """
 
     def __init__(self, *, spool: Spool, store: Store, listeners: Sequence[Listener] = ()) -> None:
         self._spool = spool
         self._store = store
-        self._listeners = listeners
+        self._listeners = list(listeners)
         self._work = asyncio.Event()
         self._offer_since: datetime | None = None
         self.drift: Counter[str] = Counter()
@@ -67,7 +69,13 @@ class Writer:
         self._most = 1
         self.drained = asyncio.Event()
         self.entries = 0
+        self.newest: dict[tuple[str, Market], datetime] = {}
+        self.polls: Counter[tuple[str, Market, Status]] = Counter()
         self.retries = 0
+
+    def listen(self, listener: Listener) -> None:
+        """Tell one more listener from now on."""
+        self._listeners.append(listener)
 
     def wake(self) -> None:
         """Tell that the spool holds something new."""
@@ -85,7 +93,7 @@ class Writer:
                     await self._connect()
                     is_known = True
                 await self._drain()
-                self._offer_since = None
+                await self._offer_again()
                 await self._prepare()
             except (StoreUnavailableError, SpoolFullError) as exc:
                 reason = str(exc)
@@ -117,8 +125,15 @@ class Writer:
             # Until all is stored this stays: what is offered counts as stored no more, so that each reconnect would
             # otherwise reach back further.
             self._offer_since = last - OFFER_AGAIN
-        if self._offer_since is not None:
-            await self._spool.offer_again(self._offer_since)
+
+    async def _offer_again(self) -> None:
+        """Store once more what a database that is not the one of before may have lost."""
+        if self._offer_since is None:
+            return
+        # What waits is stored first, and between the steps what came meanwhile: ten minutes of many accounts take long.
+        async for _ in self._spool.offering_again(self._offer_since):
+            await self._drain()
+        self._offer_since = None
 
     async def _prepare(self) -> None:
         """Keep partitions ahead of the clock; whatever keeps it from that must not keep it from storing."""
@@ -175,7 +190,11 @@ class Writer:
 
     def _settle(self, understood: Normalized, saved: Saved) -> None:
         self._report(understood, saved)
+        poll = understood.snapshot.poll
+        key = poll.account, poll.market
+        self.newest[key] = max(poll.time, self.newest.get(key, poll.time))
         if saved is not Saved.EXISTING:
+            self.polls[*key, poll.status] += 1
             self._tell(understood)
 
     def _tell(self, understood: Normalized) -> None:

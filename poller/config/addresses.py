@@ -39,7 +39,7 @@ def _parsed(text: str, *, encrypted: str, plain: str) -> Url:
         raise ValueError(rule) from None
     if url.username or url.password or url.fragment is not None:
         raise ValueError("must hold neither a user name nor a `#`")
-    if scheme == plain and not _is_loopback(url.host or ""):
+    if scheme == plain and not is_loopback(url.host or ""):
         raise ValueError(f"must be {encrypted}://: without encryption only this machine itself may be addressed")
     return url
 
@@ -48,7 +48,8 @@ def _is_one_word(text: str) -> bool:
     return text.isascii() and text.isprintable() and " " not in text and "\\" not in text
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine reaches an address."""
     if host == "localhost":
         return True
     try:

@@ -36,6 +36,8 @@ def cautions(settings: Settings, *, replaced: frozenset[Location], dropped: froz
         )
     if settings.environment is Environment.LIVE and settings.database_url is None:
         found.append("database.url: live history goes into the embedded database, of which nobody makes backups")
+    if not settings.http.local_only:
+        found.append("http.listen: whoever reaches it sees how the daemon fares, without a password")
     return tuple(found)
 
 

@@ -10,6 +10,10 @@ _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _SIZE = re.compile(r"[0-9]{1,9} ?(?:[KMGT]i?)?B", re.ASCII | re.IGNORECASE)
 _SHARE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LISTEN = re.compile(
+    r"off|(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.-]{1,253}):"
+    r"(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+)
 _MINUTE = 60
 _DAY = 86_400
 _MEBIBYTE = 2**20
@@ -60,6 +64,12 @@ def _share(text: object) -> float:
     return share
 
 
+def _listen(text: object) -> str:
+    if not isinstance(text, str) or not _LISTEN.fullmatch(text):
+        raise ValueError("must be an address and a port, such as 127.0.0.1:8080 or [::1]:8080, or off")
+    return text
+
+
 def _name(text: str) -> str:
     if not _NAME.fullmatch(text):
         raise ValueError(
@@ -98,6 +108,7 @@ def _flag(text: object) -> bool:
 
 Interval = Annotated[int, PlainValidator(_interval_seconds)]
 Keep = Annotated[int, PlainValidator(_keep_seconds)]
+Listen = Annotated[str, PlainValidator(_listen)]
 Share = Annotated[float, PlainValidator(_share)]
 SpoolSize = Annotated[ByteSize, BeforeValidator(_size_text), AfterValidator(_spool_size)]
 Name = Annotated[str, AfterValidator(_name)]

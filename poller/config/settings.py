@@ -7,10 +7,19 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, PlainValidator, PrivateAttr, SecretStr
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from poller.config.addresses import EMBEDDED, DatabaseUrl, PostgresqlUrl, ProxyUrl, RestUrl, WsUrl, passwords
+from poller.config.addresses import (
+    EMBEDDED,
+    DatabaseUrl,
+    PostgresqlUrl,
+    ProxyUrl,
+    RestUrl,
+    WsUrl,
+    is_loopback,
+    passwords,
+)
 from poller.config.key_file import PrivateKeyFile, read_key_file, read_word_file
 from poller.config.places import data_path
-from poller.config.quantities import ExchangeKey, Flag, Interval, Keep, Name, Passphrase, Share, SpoolSize
+from poller.config.quantities import ExchangeKey, Flag, Interval, Keep, Listen, Name, Passphrase, Share, SpoolSize
 from poller.exchange.signing import Credentials, hmac_signer
 from poller.observation import AssetMode, Environment, Market
 
@@ -112,6 +121,29 @@ class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+class Http(Section):
+    """Where the daemon tells of itself."""
+
+    listen: Listen = "127.0.0.1:8080"
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port; None when it is off."""
+        host, _, port = self.listen.rpartition(":")
+        return (host.strip("[]"), int(port)) if host else None
+
+    @property
+    def local_only(self) -> bool:
+        """Whether only this machine reaches it."""
+        return self.address is None or is_loopback(self.address[0])
+
+
+class Metrics(Section):
+    """What the metrics tell."""
+
+    account_labels: Flag = False
+
+
 class Settings(BaseSettings):
     """All of a configuration, valid as a whole; `poller.config.load` makes it."""
 
@@ -121,6 +153,8 @@ class Settings(BaseSettings):
     accounts: tuple[Account, ...]
     database: Database = Field(default_factory=Database)
     spool: Spool = Field(default_factory=Spool)
+    http: Http = Field(default_factory=Http)
+    metrics: Metrics = Field(default_factory=Metrics)
     log: Log = Field(default_factory=Log)
 
     _embedded_directory: Path = PrivateAttr(default_factory=lambda: data_path("var/postgres"))

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote, urlsplit
 
 import structlog
@@ -15,6 +16,9 @@ from poller.errors import StoreUnavailableError
 from poller.observe.redaction import redact
 from poller.storage.embedded import EmbeddedPostgres
 from poller.storage.schema import upgrade
+
+_PATIENCE_SECONDS: Final = 5.0
+_AGAIN_SECONDS: Final = 10.0
 
 _log = structlog.stdlib.get_logger()
 
@@ -65,6 +69,36 @@ async def upgrade_schema(database: Database) -> bool:
         _log.error("schema not upgraded", reason=str(exc))
         return False
     return True
+
+
+@asynccontextmanager
+async def kept_upgraded(database: Database) -> AsyncIterator[None]:
+    """Bring the schema to this release, and try again where that failed, as long as the context lasts.
+
+    It is entered when that is done, has failed once or takes long: polls wait in the spool meanwhile.
+    """
+    tried = asyncio.Event()
+    task = asyncio.create_task(_upgrade_until_done(database, tried))
+    try:
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await tried.wait()
+        except TimeoutError:
+            _log.warning("schema not upgraded yet", meanwhile="polls are spooled")
+        yield
+    finally:
+        task.cancel()  # what a thread has begun goes on without it, at most to the end of the process
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _upgrade_until_done(database: Database, tried: asyncio.Event) -> None:
+    while True:
+        done = await upgrade_schema(database)
+        tried.set()
+        if done:
+            return
+        await asyncio.sleep(_AGAIN_SECONDS)
 
 
 def _without_password(url: str, passfile: Path) -> str:

@@ -50,6 +50,7 @@ class Intake:
 
     Attributes:
         refused: Polls that were lost because the spool or its disk was full or failing.
+        refuses: Whether the last one was.
         begun: Appends that were begun.
         ended: Appends that ended, one way or the other.
     """
@@ -59,6 +60,7 @@ class Intake:
     ) -> None:
         """Call `appended` after each entry; `intervals` are in seconds."""
         self.refused = self.begun = self.ended = 0
+        self.refuses = False
         self._spool = spool
         self._intervals = intervals
         self._appended = appended
@@ -73,6 +75,7 @@ class Intake:
         except SpoolFullError as exc:
             self._refuse(entry, str(exc))
         else:
+            self.refuses = False
             self._appended()
         finally:
             self.ended += 1
@@ -103,6 +106,7 @@ class Intake:
             _log.error("entry refused by the spool", reason=reason, kind=type(entry).__name__)
             return
         self.refused += 1
+        self.refuses = True
         _log.error(
             "poll refused", reason=reason, account=entry.account, market=entry.market.value, time=entry.time.isoformat()
         )

@@ -51,6 +51,9 @@ class Progress:
     """Which of the duties is stuck, for those who look every few seconds.
 
     Time in which nobody looked does not count: a process that was stopped or starved had no chance to move either.
+
+    Attributes:
+        found: What `stuck` found last.
     """
 
     def __init__(self, duties: Sequence[Duty], *, steady: Callable[[], float] = time.monotonic) -> None:
@@ -58,13 +61,15 @@ class Progress:
         self._duties = tuple(duties)
         self._steady = steady
         self._looked_at = steady()
+        self.found: str | None = None
 
     def stuck(self) -> str | None:
         """Name what has stood still for too long, and for how long; None when all is well."""
         now = self._steady()
         passed, self._looked_at = min(now - self._looked_at, _LONGEST_LOOK_SECONDS), now
         still = [(duty, duty.still_seconds(passed)) for duty in self._duties]
-        return next((f"{duty.name}: no progress for {s:.0f} s" for duty, s in still if s > duty.seconds), None)
+        self.found = next((f"{duty.name}: no progress for {s:.0f} s" for duty, s in still if s > duty.seconds), None)
+        return self.found
 
 
 def duties_of(recorder: Recorder, *, targets: Sequence[Target], spool: Spool, writer: Writer) -> Iterator[Duty]:

@@ -12,10 +12,12 @@ import structlog
 
 from poller.config import Settings
 from poller.daemon.bans import noted_ban_seconds, noting_bans
-from poller.daemon.database import Database, open_database, upgrade_schema
+from poller.daemon.database import Database, kept_upgraded, open_database
 from poller.daemon.exchange import Hide, open_exchange
+from poller.daemon.http import told_over_http
 from poller.daemon.keys import TradingWarnings, compare_keys, read_only_accounts
 from poller.daemon.progress import Progress, duties_of
+from poller.daemon.readings import reading
 from poller.daemon.recorder import Recorder
 from poller.daemon.reference import Reference
 from poller.daemon.spool import open_spool
@@ -56,7 +58,7 @@ async def run(settings: Settings, *, migrate: bool, hide: Hide, announce: Callab
             spool = await stack.enter_async_context(open_spool(settings))
             database = await stack.enter_async_context(open_database(settings, hide=hide))
             if migrate or database.embedded:
-                await upgrade_schema(database)
+                await stack.enter_async_context(kept_upgraded(database))
             store = Store(database.url)
             stack.push_async_callback(store.close)
             await refuse_foreign_labels(store, settings)
@@ -76,6 +78,8 @@ async def run(settings: Settings, *, migrate: bool, hide: Hide, announce: Callab
                 _keep_running(recorder, database.embedded, store)
             announce(database)
             progress = Progress(tuple(duties_of(recorder, targets=way.targets, spool=spool, writer=writer)))
+            read = reading(way=way, recorder=recorder, spool=spool, writer=writer, progress=progress)
+            await stack.enter_async_context(told_over_http(settings, read, listen=writer.listen))
             await stack.enter_async_context(watched(progress, systemd, recorder=recorder, stop=stop))
             await recorder.record(stop, environment=settings.environment)
     _log.info("stopped", spooled=spool.depth)

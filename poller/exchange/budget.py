@@ -57,6 +57,11 @@ class Budget:
         return self._weight
 
     @property
+    def allowed(self) -> int:
+        """The weight a minute that we may use."""
+        return allowance(self._share, self._weight.limit)
+
+    @property
     def waiting(self) -> int:
         """How many stand in line."""
         return sum(not waiter.granted.done() for waiter in self._line)
@@ -67,7 +72,7 @@ class Budget:
         weight = self._weight
         return (
             f"the weight budget of this minute is used up (own {weight.own:,} of "
-            f"{allowance(self._share, weight.limit):,}, IP {weight.own + weight.others:,} of {weight.limit:,})"
+            f"{self.allowed:,}, IP {weight.own + weight.others:,} of {weight.limit:,})"
         )
 
     async def admit(self, weight: int, *, deadline: float, last: float = float("-inf")) -> Spent | None:
@@ -122,7 +127,7 @@ class Budget:
 
     def _has_room(self, weight: int) -> bool:
         own, others, limit = self._weight.own, self._weight.others, self._weight.limit
-        allowed = allowance(self._share, limit)
+        allowed = self.allowed
         weight = min(weight, allowed)
         left_to_others = min(others, int(limit * _ROOM_FOR_OTHERS))
         return own + weight <= allowed and own + others + weight <= limit - left_to_others

@@ -127,6 +127,11 @@ class ExchangeClock:
         """The exchange's time minus the host's at this moment; None before the first measurement."""
         return None if self._base is None else self._off_by_ms()
 
+    @property
+    def host_clock_off(self) -> bool:
+        """Whether the host's clock is known to be wrong by more than the tolerance."""
+        return self._base is not None and abs(self._off_by_ms()) > self._tolerance_ms
+
     async def measure(self) -> Measurement:
         """Ask the exchange for its time, several times, and follow it from then on; at most one at a time is asking.
 

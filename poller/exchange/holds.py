@@ -81,6 +81,11 @@ class Holds:
                 return f"{_WORDS[held.hold.action]} until {held.hold.until:%Y-%m-%d %H:%M:%S} UTC: {held.hold.reason}"
         return None
 
+    def refuses(self, account: str, market: Market) -> bool:
+        """Tell whether the exchange refuses this account itself."""
+        held = self._accounts.get((account, market))
+        return held is not None and held.ends > self._clock.steady()
+
     def silent_seconds(self) -> float:
         """Return for how long nothing at all may be sent from this address."""
         return 0.0 if self._address is None else max(0.0, self._address.ends - self._clock.steady())

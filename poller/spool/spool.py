@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -158,12 +158,19 @@ class Spool:
         Raises:
             SpoolFullError: Some may be marked already.
         """
+        return sum([marked async for marked in self.offering_again(since)])
+
+    async def offering_again(self, since: datetime) -> AsyncIterator[int]:
+        """Do the same in steps of `STEP_ROWS`, the first stored first: each yields how many it has marked.
+
+        Raises:
+            SpoolFullError: Some may be marked already.
+        """
         until = micros(self._now()) + 1
-        total, last, first = 0, -1, micros(since)
+        last, first = -1, micros(since)
         while marked := await self._submit(self._use, partial(_offer_again, since=first, until=until, after=last)):
             last, first = marked[-1]
-            total += len(marked)
-        return total
+            yield len(marked)
 
     async def purge(self, stored_before: datetime) -> int:
         """Remove what was stored before then and return how many entries that were; last ticks stay.

@@ -32,7 +32,8 @@ accounts:
     interval: {interval}
     api_key: ${{BINANCE_API_KEY}}
     api_secret: ${{BINANCE_API_SECRET}}
-spool: {{path: spool.sqlite}}
+spool: {{path: {spool}}}
+http: {{listen: "{listen}"}}
 log: {{format: json, level: {level}}}
 """
 
@@ -102,7 +103,15 @@ class Workplace:
         self._exchange = exchange
         self.configure()
 
-    def configure(self, *, interval: str = "1s", environment: str = "simulated", level: str = "debug") -> None:
+    def configure(
+        self,
+        *,
+        interval: str = "1s",
+        environment: str = "simulated",
+        level: str = "debug",
+        listen: str = "127.0.0.1:0",
+        spool: str = "spool.sqlite",
+    ) -> None:
         """Write the configuration anew."""
         text = CONFIG.format(
             environment=environment,
@@ -111,6 +120,8 @@ class Workplace:
             rest=self._exchange.rest_url(Market.USDM),
             interval=interval,
             level=level,
+            listen=listen,
+            spool=spool,
         )
         (self.directory / "config.yaml").write_text(text, encoding="utf-8")
 

@@ -129,6 +129,33 @@ async def test_without_a_schema_it_records_all_the_same_and_says_what_to_do(
     assert stored == [(True, "ok")]
 
 
+async def test_a_migration_that_waits_does_not_keep_it_from_recording(
+    workplace: Workplace, exchange: SimulatedExchange, empty_database_url: str
+) -> None:
+    with psycopg.connect(empty_database_url, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(hashtext('poller migrations'))")
+        async with workplace.running("run", "--migrate", environ={"DATABASE_URL": empty_database_url}) as program:
+            await program.until("schema not upgraded yet")
+            await exchange.journal.wait_until(lambda journal: asked(journal) >= 4)
+            other.execute("SELECT pg_advisory_unlock_all()")
+            await program.until("poll stored", count=4, status="ok")
+            assert await program.stop() == 0
+
+
+async def test_a_migration_is_tried_again_when_the_database_is_there(
+    workplace: Workplace, exchange: SimulatedExchange, server: str, empty_database_url: str
+) -> None:
+    name = Identifier(empty_database_url.rpartition("/")[2])
+    with psycopg.connect(server, autocommit=True) as administrator:
+        administrator.execute(SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
+        async with workplace.running("run", "--migrate", environ={"DATABASE_URL": empty_database_url}) as program:
+            await program.until("schema not upgraded")
+            await exchange.journal.wait_until(lambda journal: asked(journal) >= 2)
+            administrator.execute(SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
+            await program.until("poll stored", count=2, status="ok")
+            assert await program.stop() == 0
+
+
 async def test_without_a_database_it_records_into_the_spool(workplace: Workplace, exchange: SimulatedExchange) -> None:
     environ = {"DATABASE_URL": "postgresql://nobody:a-password@127.0.0.1:1/none"}
     async with workplace.running("run", environ=environ) as program:

@@ -133,6 +133,8 @@ async def test_a_database_that_breaks_off_again_and_again_is_not_offered_more_ea
     writer = Writer(spool=spool, store=store)
     for _ in range(3):
         await writer._connect()
+        assert writer._offer_since is not None
+        await spool.offer_again(writer._offer_since)
         await store.close()
 
     assert spool.depth == 1

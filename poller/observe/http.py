@@ -1,0 +1,90 @@
+"""What the daemon says about itself over HTTP: nothing can be changed here, and nothing of it stops the recording."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Reasons = Callable[[], tuple[str, ...]]
+"""Tells what is wrong; nothing when all is well."""
+
+_LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_SHUTDOWN_SECONDS: Final = 0.5
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+    "X-Content-Type-Options": "nosniff",
+}
+
+_log = structlog.stdlib.get_logger()
+
+
+@asynccontextmanager
+async def served(
+    address: tuple[str, int] | None, *, local_only: bool, registry: CollectorRegistry, health: Mapping[str, Reasons]
+) -> AsyncIterator[None]:
+    """Answer at a host and port as long as the context lasts; None answers nowhere.
+
+    An address that cannot be had is logged, and recording goes on without.
+
+    Args:
+        address: Host and port; port 0 takes a free one.
+        local_only: Whether nobody but this machine is meant to reach it.
+        registry: What `/metrics` shows.
+        health: For each path, what tells the reasons against it.
+    """
+    if address is None:
+        yield
+        return
+    host, port = address
+    app = web.Application(middlewares=[_guard(local_only=local_only)])
+    app.router.add_get("/metrics", _metrics(registry))
+    for path, reasons in health.items():
+        app.router.add_get(path, _health(reasons))
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as exc:
+            _log.error("http not served", host=host, port=port, reason=exc.strerror or type(exc).__name__)
+        else:
+            _log.info("http served", host=host, port=runner.addresses[0][1])
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def _guard(*, local_only: bool) -> Middleware:
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        # A web page that a name of its own leads here could read an account's history through the user's browser.
+        if local_only and (request.url.host or "") not in _LOCAL:
+            raise web.HTTPMisdirectedRequest(text="this is served to this machine alone\n")
+        response = await handler(request)
+        response.headers.update(_HEADERS)
+        return response
+
+    return guard
+
+
+def _metrics(registry: CollectorRegistry) -> Handler:
+    async def handle(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return handle
+
+
+def _health(reasons: Reasons) -> Handler:
+    async def handle(_: web.Request) -> web.Response:
+        found = reasons()
+        return web.json_response(
+            {"status": "fail" if found else "pass", "reasons": list(found)}, status=503 if found else 200
+        )
+
+    return handle
