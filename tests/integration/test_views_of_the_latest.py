@@ -1,16 +1,14 @@
 """The views of the latest state, against the last poll of each promise that holds."""
 
 from datetime import timedelta
-from typing import Any
 
-import psycopg
-from psycopg.rows import dict_row
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL
 
 from poller.observation import Status
 from poller.records import Snapshot
 from tests.support.database import execute
 from tests.support.history.dataset import ok_snapshots, snapshots
+from tests.support.history.reckoning import rows
 from tests.support.plans import PREFER_INDEXES, explain, is_history
 
 LIVE = [("hedge", "usdm"), ("main", "coinm"), ("main", "usdm"), ("new", "coinm"), ("new", "usdm")]
@@ -21,11 +19,6 @@ def latest() -> dict[tuple[str, str], Snapshot]:
     last = {(found.poll.account, found.poll.market.value): found for found in ok_snapshots()}
     assert last.pop(("old", "usdm")).positions
     return last
-
-
-def rows(url: str, view: str) -> list[dict[str, Any]]:
-    with psycopg.connect(url, row_factory=dict_row) as connection:
-        return connection.execute(SQL("SELECT * FROM poller.{}").format(Identifier(view))).fetchall()
 
 
 def test_every_promised_account_and_market_has_its_last_ok_poll_and_its_last_tick(history_url: str) -> None:
