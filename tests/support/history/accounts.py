@@ -87,11 +87,13 @@ _MAIN: Final[Iterable[Event]] = (
     Orders(at(28, "13:58"), "BNBUSDT", "0"),
     Trade(at(28, "15:47"), "ETHUSDT", "-8"),
     Trade(at(1, "03:05"), "BTCUSDC", "0.1"),
+    Trade(at(1, "04:03"), "BTCUSDT_260327", "-0.2"),
     Trade(at(1, "08:06"), "BTCUSDT", "-0.8"),
     Transfer(at(1, "11:55"), "USDT", "5000"),
     # Between two polls: what is left of it is a change of the wallets alone.
     Trade(at(1, "17:02"), "ETHUSDT", "4"),
     Trade(at(1, "17:07"), "ETHUSDT", "-4"),
+    Trade(at(2, "03:04"), "BTCUSDT_260327", "0.2"),
     Trade(at(2, "06:03"), "PUMPUSDT", "10000", isolated_wallet="1200"),
     Trade(at(2, "07:54"), "PUMPUSDT", "-10000"),
     Transfer(at(2, "09:25"), "USDC", "-2000"),

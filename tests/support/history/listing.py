@@ -48,6 +48,7 @@ SYMBOLS: Final[Mapping[Market, Mapping[str, Symbol]]] = {
         "BNBUSDT": Symbol("BNB", "USDT", "USDT", 10, Decimal("0.01")),
         "BTCUSDC": Symbol("BTC", "USDC", "USDC", 10, Decimal("0.004")),
         "BTCUSDT": Symbol("BTC", "USDT", "USDT", 20, Decimal("0.004")),
+        "BTCUSDT_260327": Symbol("BTC", "USDT", "USDT", 20, Decimal("0.004")),
         "DOGEUSDT": Symbol("DOGE", "USDT", "USDT", 10, Decimal("0.0065")),
         "ETHUSDT": Symbol("ETH", "USDT", "USDT", 20, Decimal("0.005")),
         "PUMPUSDT": Symbol("PUMP", "USDT", "USDT", 5, Decimal("0.025")),
@@ -96,7 +97,7 @@ def contracts(market: Market) -> list[Contract]:
             quote_asset=symbol.quote,
             margin_asset=symbol.margin,
             contract_size=symbol.size,
-            contract_type="PERPETUAL",
+            contract_type="CURRENT_QUARTER" if name.endswith("_260327") else "PERPETUAL",
         )
         for name, symbol in SYMBOLS[market].items()
         if name != UNLISTED
