@@ -12,7 +12,8 @@ PollerError
 │   ├── RestUnavailableError     no usable answer came over REST
 │   ├── RestRefusedError         the exchange refused a request over REST; it tells what a verdict needs
 │   ├── SpoolFullError           the spool takes no more: nothing acknowledged is dropped for a new poll
-│   └── StoreUnavailableError    the database cannot take it now (connection, rights, resources, schema)
+│   ├── StoreUnavailableError    the database cannot take it now (connection, rights, resources, schema)
+│   └── HistoryInUseError        old rows are not dropped now: somebody uses their table, or the role may not
 └── PermanentError               the same thing can never succeed
     ├── MalformedReplyError      the reply is not what the exchange documents
     ├── UnstorableError          the database refuses these data (SQLSTATE classes 22 and 23)
@@ -102,6 +103,10 @@ class SpoolFullError(TransientError):
 
 class StoreUnavailableError(TransientError):
     """The database cannot store anything now."""
+
+
+class HistoryInUseError(TransientError):
+    """Old rows cannot be dropped now; all else goes on."""
 
 
 class PermanentError(PollerError):

@@ -1,13 +1,13 @@
 """Keep symbols apart of which no unit is known, in exposure.
 
-Revises: 8a3e5b7d9f10
+Revises: d9b25e70c4f6
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "2f8e4c1d9a06"
-down_revision = "8a3e5b7d9f10"
+down_revision = "d9b25e70c4f6"
 
 # What contracts does not have was one group, though the units of its members may differ.
 _APART = """

@@ -38,6 +38,12 @@ def cautions(settings: Settings, *, replaced: frozenset[Location], dropped: froz
         found.append("database.url: live history goes into the embedded database, of which nobody makes backups")
     if not settings.http.local_only:
         found.append("http.listen: whoever reaches it sees how the daemon fares, without a password")
+    kept = settings.database.retention
+    if len({kept.polls, kept.account_totals, kept.asset_balances, kept.positions}) > 1:
+        found.append(
+            "database.retention: polls and their account_totals, asset_balances and positions are kept for different "
+            "times: where one of them is dropped, the rest no longer tells nothing from zero"
+        )
     return tuple(found)
 
 

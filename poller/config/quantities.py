@@ -16,6 +16,7 @@ _LISTEN = re.compile(
 )
 _MINUTE = 60
 _DAY = 86_400
+_LONGEST_DAYS = 36_500
 _MEBIBYTE = 2**20
 
 
@@ -39,6 +40,18 @@ def _keep_seconds(text: object) -> int:
     if not _MINUTE <= keep <= 365 * _DAY:
         raise ValueError("must be from 1m to 365d")
     return keep
+
+
+def _age_seconds(text: object) -> int | None:
+    if text == "forever":
+        return None
+    try:
+        age = seconds(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or forever") from None
+    if not _DAY <= age <= _LONGEST_DAYS * _DAY:
+        raise ValueError("must be from 1d to 36500d, or forever")
+    return age
 
 
 def _size_text(text: object) -> object:
@@ -109,6 +122,7 @@ def _flag(text: object) -> bool:
 Interval = Annotated[int, PlainValidator(_interval_seconds)]
 Keep = Annotated[int, PlainValidator(_keep_seconds)]
 Listen = Annotated[str, PlainValidator(_listen)]
+Age = Annotated[int | None, PlainValidator(_age_seconds)]
 Share = Annotated[float, PlainValidator(_share)]
 SpoolSize = Annotated[ByteSize, BeforeValidator(_size_text), AfterValidator(_spool_size)]
 Name = Annotated[str, AfterValidator(_name)]

@@ -1,6 +1,7 @@
 """The shape of the file: sections of frozen values, each with its own rule; rules between values are in `checks`."""
 
 from contextvars import ContextVar
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -19,7 +20,18 @@ from poller.config.addresses import (
 )
 from poller.config.key_file import PrivateKeyFile, read_key_file, read_word_file
 from poller.config.places import data_path
-from poller.config.quantities import ExchangeKey, Flag, Interval, Keep, Listen, Name, Passphrase, Share, SpoolSize
+from poller.config.quantities import (
+    Age,
+    ExchangeKey,
+    Flag,
+    Interval,
+    Keep,
+    Listen,
+    Name,
+    Passphrase,
+    Share,
+    SpoolSize,
+)
 from poller.exchange.signing import Credentials, hmac_signer
 from poller.observation import AssetMode, Environment, Market
 
@@ -99,11 +111,26 @@ class Account(Section):
         return (*(text.get_secret_value() for text in texts if text), *([pem] if pem else []))
 
 
+class Retention(Section):
+    """For how many seconds each table of the history keeps its rows at least; None is for ever."""
+
+    polls: Age = None
+    account_totals: Age = None
+    asset_balances: Age = None
+    positions: Age = None
+    raw_payloads: Age = 7 * 86_400
+
+    def limits(self) -> dict[str, timedelta]:
+        """Return how long is kept what is not kept for ever, by table."""
+        return {table: timedelta(seconds=seconds) for table, seconds in self if seconds is not None}
+
+
 class Database(Section):
-    """Where history is stored."""
+    """Where history is stored, and for how long."""
 
     url: DatabaseUrl = SecretStr(EMBEDDED)
     migration_url: PostgresqlUrl | None = None
+    retention: Retention = Retention()
 
 
 class Spool(Section):

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from poller.config import Settings
 from poller.daemon.database import Database, open_database
@@ -27,6 +28,13 @@ class Finding:
     text: str
 
 
+_RETENTION: Final = Finding(
+    subject="retention",
+    good=True,
+    text="warning: nothing is dropped, since the role lacks EXECUTE on poller.drop_history(text, timestamptz)",
+)
+
+
 async def check(settings: Settings, *, hide: Hide) -> AsyncIterator[Finding]:
     """Yield what was found, as it is found."""
     yield Finding(subject="config", good=True, text=f"{settings.environment}, {len(settings.accounts)} account(s)")
@@ -44,13 +52,13 @@ async def _database(settings: Settings, hide: Hide) -> AsyncIterator[Finding]:
         return
     try:
         async with open_database(settings, hide=hide) as database:
-            for finding in await _schema(database):
+            for finding in await _schema(database, retains=bool(settings.database.retention.limits())):
                 yield finding
     except (EmbeddedDatabaseError, StoreUnavailableError) as exc:
         yield Finding(subject="database", good=False, text=str(exc))
 
 
-async def _schema(database: Database) -> list[Finding]:
+async def _schema(database: Database, *, retains: bool) -> list[Finding]:
     found = await report(database.url)
     server = f"{database.shown}: PostgreSQL {found.server_version}, tier {found.tier}"
     missing = ", ".join(found.missing_rights)
@@ -60,6 +68,7 @@ async def _schema(database: Database) -> list[Finding]:
         Finding(
             subject="rights", good=not missing, text=f"missing: {missing}" if missing else "all that recording needs"
         ),
+        *([_RETENTION] if retains and not found.may_drop else []),
         *(Finding(subject="durability", good=True, text=f"warning: {weakness}") for weakness in found.weaknesses),
     ]
 

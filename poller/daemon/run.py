@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from typing import Final
 
@@ -20,6 +20,8 @@ from poller.daemon.progress import Progress, duties_of
 from poller.daemon.readings import reading
 from poller.daemon.recorder import Recorder
 from poller.daemon.reference import Reference
+from poller.daemon.retention import Retention
+from poller.daemon.rollups import refreshing_rollups
 from poller.daemon.spool import open_spool
 from poller.daemon.stall import stalls_logged
 from poller.daemon.systemd import Systemd
@@ -74,8 +76,12 @@ async def run(settings: Settings, *, migrate: bool, hide: Hide, announce: Callab
             recorder = Recorder(
                 way=way, reference=reference, spool=spool, writer=writer, keep_seconds=settings.spool.keep_seconds
             )
+            Retention(store, settings.database.retention.limits(), now=way.exchange.clock.now).register(
+                recorder.schedule
+            )
+            rollups = await stack.enter_async_context(refreshing_rollups(database.url, recorder.schedule))
             if database.embedded:
-                _keep_running(recorder, database.embedded, store)
+                _keep_running(recorder, database.embedded, (store, rollups))
             announce(database)
             progress = Progress(tuple(duties_of(recorder, targets=way.targets, spool=spool, writer=writer)))
             read = reading(way=way, recorder=recorder, spool=spool, writer=writer, progress=progress)
@@ -99,7 +105,7 @@ async def refuse_foreign_labels(store: Store, settings: Settings) -> None:
         _log.error("database unavailable", reason=str(exc), meanwhile="polls are spooled")
 
 
-def _keep_running(recorder: Recorder, embedded: EmbeddedPostgres, store: Store) -> None:
+def _keep_running(recorder: Recorder, embedded: EmbeddedPostgres, stores: Sequence[Store]) -> None:
     url = embedded.url
 
     async def ensure() -> None:
@@ -107,7 +113,8 @@ def _keep_running(recorder: Recorder, embedded: EmbeddedPostgres, store: Store) 
         current = await asyncio.to_thread(embedded.ensure_running)
         if current != url:
             _log.warning("embedded database moved", reason="another program has taken its port")
-            await store.move(current)
+            for store in stores:
+                await store.move(current)
             url = current
 
     recorder.schedule.housekeeping(_EMBEDDED_SECONDS, ensure, key="embedded database")

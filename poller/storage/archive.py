@@ -20,7 +20,15 @@ from poller.storage.contents import CHILDREN, KEY, Key, differing, rewrite
 from poller.storage.engine import migration_engine
 from poller.storage.failures import translated_failures
 from poller.storage.schema import check_revision, current_revision
-from poller.storage.tables import account_modes, account_totals, accounts, polls, raw_payloads, rejected_payloads
+from poller.storage.tables import (
+    account_modes,
+    account_totals,
+    accounts,
+    polls,
+    raw_payloads,
+    rejected_payloads,
+    rollup_queue,
+)
 
 BATCH: Final = 200
 
@@ -33,6 +41,7 @@ _NEEDED: Final = (
     (rejected_payloads, ("SELECT", "DELETE")),
     (accounts, ("SELECT",)),
     (account_modes, ("SELECT",)),
+    (rollup_queue, ("INSERT",)),
 )
 
 

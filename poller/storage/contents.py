@@ -8,12 +8,34 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, Text, bindparam, cast, delete, func, insert, select, tuple_, update
+from sqlalchemy import (
+    Connection,
+    Table,
+    Text,
+    bindparam,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from poller.observation import Status
 from poller.records import AccountTotals, AssetBalance, Poll, Position, Snapshot
-from poller.storage.tables import account_totals, asset_balances, polls, positions, raw_payloads, rejected_payloads
+from poller.storage.rollups import hour_of
+from poller.storage.tables import (
+    account_totals,
+    asset_balances,
+    polls,
+    positions,
+    raw_payloads,
+    rejected_payloads,
+    rollup_queue,
+)
 
 KEY: Final = ("time", "account", "market")
 Key = tuple[datetime, str, str]
@@ -72,6 +94,9 @@ def rewrite(connection: Connection, snapshot: Snapshot, status: Status) -> bool:
         content |= {"status": Status.OK.value, "replaced_status": status.value, "stored_at": func.now()}
         content |= {"error_message": None}
     connection.execute(update(polls).where(*this).values(content))
+    connection.execute(
+        insert(rollup_queue).values(hour=hour_of(literal(poll.time)), account=poll.account, market=poll.market.value)
+    )
     return True
 
 

@@ -23,6 +23,10 @@ _CONNECTING: Final = {
     "tcp_user_timeout": "15000",
 }
 
+# In a columnstore, what a statement touches is unpacked with its neighbours, 1,000 rows for each position of a poll: the
+# limit on that, which exists for mistakes, would refuse accounts with a hundred. Other servers ignore the setting.
+_UNPACKING: Final = {"timescaledb.max_tuples_decompressed_per_dml_transaction": "0"}
+
 # A search path of the role or the database could put somebody's function before PostgreSQL's, and would make Alembic
 # see our schema as the default one, without a name.
 _RECORDING: Final = {
@@ -30,12 +34,14 @@ _RECORDING: Final = {
     "statement_timeout": "10s",
     "lock_timeout": "3s",
     "idle_in_transaction_session_timeout": "15s",
+    **_UNPACKING,
 }
 _MIGRATING: Final = {
     "search_path": "pg_catalog",
     "statement_timeout": "60s",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "60s",
+    **_UNPACKING,
 }
 
 

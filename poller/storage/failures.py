@@ -7,12 +7,13 @@ from typing import Final
 import psycopg
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from poller.errors import StoreUnavailableError, UnstorableError
+from poller.errors import HistoryInUseError, StoreUnavailableError, UnstorableError
 
 _DATA_CLASSES: Final = ("22", "23")
 _SCHEMA_CLASSES: Final = ("42", "3F")
 _INSUFFICIENT_PRIVILEGE: Final = "42501"
 _CHECK_VIOLATION: Final = "23514"
+_LOCK_NOT_AVAILABLE: Final = "55P03"
 _MAX_REASON: Final = 300
 
 
@@ -44,6 +45,18 @@ def without_data() -> Iterator[None]:
             yield
     except UnstorableError as exc:
         raise StoreUnavailableError(f"the database does not keep its own rules: {exc}") from exc
+
+
+@contextmanager
+def kept_by_others() -> Iterator[None]:
+    """Raise HistoryInUseError where a lock or a right is what a call lacks: others need not care."""
+    try:
+        yield
+    except DBAPIError as exc:
+        cause = exc.orig
+        if not isinstance(cause, psycopg.Error) or cause.sqlstate not in {_LOCK_NOT_AVAILABLE, _INSUFFICIENT_PRIVILEGE}:
+            raise
+        raise HistoryInUseError(str(_translate(cause))) from exc
 
 
 def misses_partition(error: DBAPIError) -> bool:

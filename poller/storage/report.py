@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select, text
 from poller.storage.engine import migration_engine
 from poller.storage.failures import translated_failures
 from poller.storage.schema import current_revision, head_revision
-from poller.storage.tables import SCHEMA, metadata
+from poller.storage.tables import HOURLY, SCHEMA, dropped_history, metadata
 from poller.storage.tier import Tier, tier_to_build
 
 _EVERYWHERE: Final = ("SELECT", "INSERT")
@@ -29,7 +29,10 @@ _OFF: Final[Mapping[str, str]] = {
 }
 """What it costs when a setting is off."""
 
-_FUNCTIONS: Final = ("is_storable(timestamptz)", "ensure_partitions(timestamptz)")
+_DROP: Final = "drop_history(text, timestamptz)"
+_FUNCTIONS: Final = ("is_storable(timestamptz)", "ensure_partitions(timestamptz)", "refresh_rollups(integer)")
+_MADE: Final = frozenset({dropped_history.name, *(table.name for table in HOURLY)})
+"""Tables that functions of the schema write, not the role."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,7 @@ class DatabaseReport:
         current_revision: Of the schema; None when there is none.
         head_revision: The one that this release needs.
         missing_rights: What recording needs and the role lacks, such as `INSERT on poller.polls`.
+        may_drop: Whether the role may drop old history, which recording does not need.
         weaknesses: Settings by which the database may lose what it has committed, as they are for this role.
     """
 
@@ -49,6 +53,7 @@ class DatabaseReport:
     current_revision: str | None
     head_revision: str
     missing_rights: tuple[str, ...]
+    may_drop: bool
     weaknesses: tuple[str, ...]
 
 
@@ -75,6 +80,7 @@ def _report(url: str) -> DatabaseReport:
             current_revision=current,
             head_revision=head_revision(),
             missing_rights=tuple(missing),
+            may_drop=current != head_revision() or _may_call(connection, _DROP),
             weaknesses=tuple(_weaknesses(connection)),
         )
 
@@ -94,12 +100,16 @@ def _missing_rights(connection: Connection) -> list[str]:
     tables = [
         f"{right} on {table.fullname}"
         for table in metadata.sorted_tables
-        for right in _EVERYWHERE + _BESIDES.get(table.name, ())
+        for right in _rights(table.name)
         if not connection.scalar(select(func.has_table_privilege(table.fullname, right)))
     ]
-    functions = [
-        f"EXECUTE on {SCHEMA}.{function}"
-        for function in _FUNCTIONS
-        if not connection.scalar(select(func.has_function_privilege(f"{SCHEMA}.{function}", "EXECUTE")))
-    ]
+    functions = [f"EXECUTE on {SCHEMA}.{function}" for function in _FUNCTIONS if not _may_call(connection, function)]
     return tables + functions
+
+
+def _rights(table: str) -> tuple[str, ...]:
+    return ("SELECT",) if table in _MADE else _EVERYWHERE + _BESIDES.get(table, ())
+
+
+def _may_call(connection: Connection, function: str) -> bool:
+    return bool(connection.scalar(select(func.has_function_privilege(f"{SCHEMA}.{function}", "EXECUTE"))))

@@ -41,6 +41,12 @@ async def ensure_partitions(connection: AsyncConnection, instant: datetime | Non
         return int((await connection.execute(select(func.poller.ensure_partitions(instant)))).scalar_one())
 
 
+async def refresh_rollups(connection: AsyncConnection) -> int:
+    """Make queued rollups anew for some seconds; return how many hours were finished."""
+    with without_data():
+        return int((await connection.execute(select(func.poller.refresh_rollups()))).scalar_one())
+
+
 def _saved(snapshot: Snapshot, outcome: Row[Any]) -> Saved:
     if outcome.passed:
         return Saved.REPLACED if outcome.replaced_status else Saved.NEW

@@ -41,6 +41,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from poller.observation import Status
 from poller.records import AccountTotals, AssetBalance, Poll, Position, RawPayload, RejectedPayload, Snapshot
+from poller.storage.rollups import hour_of
 from poller.storage.tables import (
     account_totals,
     accounts,
@@ -49,6 +50,7 @@ from poller.storage.tables import (
     positions,
     raw_payloads,
     rejected_payloads,
+    rollup_queue,
 )
 
 _KEY: Final = ("time", "account", "market")
@@ -150,6 +152,12 @@ def _insert_children(passed: CTE, part: str, table: Table, record: type) -> CTE:
     return insert(table).from_select(names, source.where(passed.c[part].is_not(None))).cte(f"{table.name}_rows")
 
 
+def _queue(gate: CTE) -> CTE:
+    """Append the hours that were touched: a row for each, so that no saver waits for another here."""
+    touched = select(hour_of(gate.c.time), gate.c.account, gate.c.market).distinct()
+    return insert(rollup_queue).from_select(["hour", "account", "market"], touched).cte("queued")
+
+
 def _insert_rejected(snapshot: CTE, poll: CTE, gate: CTE) -> CTE:
     rows = _rows(snapshot.c.rejected, rejected_payloads, RejectedPayload)
     source = snapshot.join(poll, poll.c.number == snapshot.c.number).join(rows, true())
@@ -194,6 +202,7 @@ def _save() -> Select[Any]:
             _insert_children(passed, "positions", positions, Position),
             _insert_children(passed, "raw", raw_payloads, RawPayload),
             released,
+            _queue(gate),
         )
     )
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from datetime import datetime, timedelta
 from typing import Final
 
 from psycopg import AsyncConnection as DriverConnection
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from poller.errors import EnvironmentMismatchError, StoreUnavailableError, UnstorableError
 from poller.observation import Environment, Market, ModesMeasured, RunStarted, RunStopped
 from poller.records import Contract, Snapshot
+from poller.storage.dropping import drop_history
 from poller.storage.engine import recording_engine
 from poller.storage.failures import misses_partition, translated_failures
 from poller.storage.reference import SAVE_CONTRACTS, SAVE_MODES, contract_parameters, modes_parameters
@@ -23,7 +25,7 @@ from poller.storage.runs import (
     start_parameters,
     stop_parameters,
 )
-from poller.storage.saving import Saved, ensure_partitions, save_snapshots
+from poller.storage.saving import Saved, ensure_partitions, refresh_rollups, save_snapshots
 from poller.storage.schema import head_revision
 from poller.storage.session import Session, look, read_accounts, read_server
 from poller.storage.tier import Tier
@@ -157,6 +159,20 @@ class Store:
         """Create the partitions that this month and the next three miss; return how many."""
         async with self._connection() as connection:
             return await ensure_partitions(connection, None)
+
+    async def drop_history(self, history: str, *, keep: timedelta, now: datetime) -> int:
+        """Drop what of a history table is older than `keep` in exchange time; return how many parts that were.
+
+        Raises:
+            HistoryInUseError: Somebody uses the table now, or the role may not drop; the store stays open.
+        """
+        async with self._connection() as connection:
+            return await drop_history(connection, history, keep=keep, now=now)
+
+    async def refresh_rollups(self) -> int:
+        """Make the rollups anew that are queued, in part; return how many hours were finished, 0 when none is left."""
+        async with self._connection() as connection:
+            return await refresh_rollups(connection)
 
     def _reached(self, driver: DriverConnection) -> None:
         self._driver = driver

@@ -15,20 +15,24 @@ from poller.storage.history import (
     raw_payloads,
     rejected_payloads,
 )
+from poller.storage.rollups import HOURLY, rollup_queue
 
 __all__ = (
     "HISTORY",
+    "HOURLY",
     "SCHEMA",
     "account_modes",
     "account_totals",
     "accounts",
     "asset_balances",
     "contracts",
+    "dropped_history",
     "metadata",
     "polls",
     "positions",
     "raw_payloads",
     "rejected_payloads",
+    "rollup_queue",
     "runs",
     "schedules",
 )
@@ -125,4 +129,14 @@ contracts: Final = Table(
     one_of("market", Market),
     comment="What a symbol is, from the exchange's public exchangeInfo; without it no amount of positions has a unit. "
     "A symbol that is listed no more keeps its row; a new one gets it within a day.",
+)
+
+dropped_history: Final = Table(
+    "dropped_history",
+    metadata,
+    words("history", "Name of the table of the history.", key=True),
+    instant("before", "End of what was dropped, itself excluded: of earlier times, rows are missing."),
+    instant("dropped_at", "When rows were dropped for the last time, by the database's clock.", default=func.now()),
+    comment="How far each table of the history was dropped because of its age. Before that instant, the absence of a "
+    "row says nothing.",
 )

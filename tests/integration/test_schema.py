@@ -102,8 +102,8 @@ def test_partitions_are_not_what_an_analyst_sees_first(database_url: str) -> Non
                                    "AND relkind IN ('r', 'p', 'v') ORDER BY relname")  # fmt: skip
 
     assert [name for (name,) in tables] == [
-        "account_modes", "account_totals", "accounts", "alembic_version", "asset_balances", "contracts", "poll_gaps",
-        "polls", "positions", "raw_payloads", "rejected_payloads", "runs", "schedules",
+        "account_modes", "account_totals", "accounts", "alembic_version", "asset_balances", "contracts",
+        "dropped_history", "poll_gaps", "polls", "positions", "raw_payloads", "rejected_payloads", "runs", "schedules",
     ]  # fmt: skip
 
 

@@ -23,7 +23,7 @@ GRANT USAGE ON SCHEMA poller TO {role};
 GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA poller TO {role};
 GRANT UPDATE ON poller.account_modes, poller.contracts, poller.polls, poller.runs, poller.schedules TO {role};
 GRANT DELETE ON poller.rejected_payloads TO {role};
-GRANT EXECUTE ON FUNCTION poller.ensure_partitions TO {role};
+GRANT EXECUTE ON FUNCTION poller.ensure_partitions, poller.refresh_rollups TO {role};
 """
 
 
