@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 import psycopg
 
@@ -10,7 +11,7 @@ from poller.storage.store import Store
 from tests.support.database import execute
 from tests.support.history.accounts import ACTORS
 from tests.support.history.dataset import Stored, history
-from tests.support.history.listing import contracts
+from tests.support.history.listing import BEGIN, END, contracts
 from tests.support.history.recorder import RUNS
 
 _TOGETHER = 64
@@ -18,8 +19,8 @@ _TOGETHER = 64
 
 def load(url: str) -> None:
     """Store the whole history in a database at the newest revision; what it says of clocks is that of the history."""
-    for month in ("2026-02-27", "2026-03-01"):
-        execute(url, "SELECT poller.ensure_partitions(%s::timestamptz)", month)
+    for day in range((END - BEGIN).days):
+        execute(url, "SELECT poller.ensure_partitions(%s)", BEGIN + timedelta(days=day))
     asyncio.run(_store(url))
     _set_the_clock_back(url)
     execute(url, "ANALYZE")
