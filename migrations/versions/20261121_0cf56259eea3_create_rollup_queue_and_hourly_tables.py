@@ -38,17 +38,31 @@ def upgrade() -> None:
                 "later, it is zero."
             ),
         ),
-        sa.Column("first_equity", sa.Numeric(), nullable=True, comment="equity at first_at. In units of asset."),
-        sa.Column("last_equity", sa.Numeric(), nullable=True, comment="equity at last_at. In units of asset."),
-        sa.Column("min_equity", sa.Numeric(), nullable=True, comment="The lowest equity. In units of asset."),
-        sa.Column("min_at", sa.DateTime(timezone=True), nullable=True, comment="The first ok poll with min_equity."),
-        sa.Column("max_equity", sa.Numeric(), nullable=True, comment="The highest equity. In units of asset."),
-        sa.Column("max_at", sa.DateTime(timezone=True), nullable=True, comment="The first ok poll with max_equity."),
         sa.Column(
-            "last_wallet_balance", sa.Numeric(), nullable=True, comment="wallet_balance at last_at. In units of asset."
+            "first_equity", sa.Numeric(), nullable=True, comment="From equity: equity at first_at. In units of asset."
         ),
         sa.Column(
-            "last_unrealized_pnl", sa.Numeric(), nullable=True, comment="unrealized_pnl at last_at. In units of asset."
+            "last_equity", sa.Numeric(), nullable=True, comment="From equity: equity at last_at. In units of asset."
+        ),
+        sa.Column(
+            "min_equity", sa.Numeric(), nullable=True, comment="From equity: the lowest equity. In units of asset."
+        ),
+        sa.Column("min_at", sa.DateTime(timezone=True), nullable=True, comment="The first ok poll with min_equity."),
+        sa.Column(
+            "max_equity", sa.Numeric(), nullable=True, comment="From equity: the highest equity. In units of asset."
+        ),
+        sa.Column("max_at", sa.DateTime(timezone=True), nullable=True, comment="The first ok poll with max_equity."),
+        sa.Column(
+            "last_wallet_balance",
+            sa.Numeric(),
+            nullable=True,
+            comment="From equity: wallet_balance at last_at. In units of asset.",
+        ),
+        sa.Column(
+            "last_unrealized_pnl",
+            sa.Numeric(),
+            nullable=True,
+            comment="From equity: unrealized_pnl at last_at. In units of asset.",
         ),
         sa.CheckConstraint("market IN ('usdm', 'coinm')", name=op.f("ck_hourly_equity_market")),
         sa.UniqueConstraint(
@@ -92,19 +106,19 @@ def upgrade() -> None:
             "last_gross_exposure",
             sa.Numeric(),
             nullable=True,
-            comment="gross_exposure at last_at. In units of margin_asset.",
+            comment="From exposure: gross_exposure at last_at. In units of margin_asset.",
         ),
         sa.Column(
             "last_net_exposure",
             sa.Numeric(),
             nullable=True,
-            comment="net_exposure at last_at, shorts being negative. In units of margin_asset.",
+            comment="From exposure: net_exposure at last_at, shorts being negative. In units of margin_asset.",
         ),
         sa.Column(
             "max_gross_exposure",
             sa.Numeric(),
             nullable=True,
-            comment="The highest gross_exposure. In units of margin_asset.",
+            comment="From exposure: the highest gross_exposure. In units of margin_asset.",
         ),
         sa.Column(
             "max_gross_exposure_at",
@@ -163,16 +177,21 @@ def upgrade() -> None:
             "last_maintenance_margin",
             sa.Numeric(),
             nullable=True,
-            comment="maintenance_margin at last_at. In units of asset.",
+            comment="From margin_pools: maintenance_margin at last_at. In units of asset.",
         ),
         sa.Column(
-            "last_margin_balance", sa.Numeric(), nullable=True, comment="margin_balance at last_at. In units of asset."
+            "last_margin_balance",
+            sa.Numeric(),
+            nullable=True,
+            comment="From margin_pools: margin_balance at last_at. In units of asset.",
         ),
         sa.Column(
             "max_margin_ratio",
             sa.Numeric(),
             nullable=True,
-            comment="The highest margin_ratio; null when margin_balance was never positive.",
+            comment=(
+                "From margin_pools: the highest margin_ratio. A multiple; null when margin_balance was never positive."
+            ),
         ),
         sa.Column(
             "max_margin_ratio_at",
@@ -263,7 +282,7 @@ def upgrade() -> None:
             sa.Numeric(),
             nullable=True,
             comment=(
-                "position_amount at last_at, negative when short. usdm: in units of the base asset; coinm: in "
+                "Binance: positionAmt at last_at, negative when short. usdm: in units of the base asset; coinm: in "
                 "contracts."
             ),
         ),
@@ -280,7 +299,7 @@ def upgrade() -> None:
             "last_unrealized_pnl",
             sa.Numeric(),
             nullable=True,
-            comment="unrealized_pnl at last_at. In units of the symbol's margin asset.",
+            comment="Binance: unrealizedProfit at last_at. In units of the symbol's margin asset.",
         ),
         sa.CheckConstraint("market IN ('usdm', 'coinm')", name=op.f("ck_hourly_positions_market")),
         sa.PrimaryKeyConstraint(

@@ -67,7 +67,7 @@ _POINTS = {
 }
 
 # A plan for each call knows the range, and with it the partitions; one made once for all would not. The setting
-# keeps the functions from being inlined, as PL/pgSQL does; nothing is lost: a grid cannot be filtered before it is made.
+# keeps the functions from being inlined, as PL/pgSQL does; nothing is lost: a grid is not filtered before it is made.
 _CHART_POLLS = """
 CREATE FUNCTION poller.chart_polls(
     "from" timestamptz, "to" timestamptz, step interval, account text DEFAULT NULL, market text DEFAULT NULL
@@ -222,8 +222,9 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT last_at, {keys}, {rolled_values}
             FROM poller.{rollup} AS seen
+            JOIN poller.hourly_ticks AS made USING (account, market, hour)
             WHERE seen.account = chosen.account AND seen.market = chosen.market AND seen.hour = ANY (chosen.hours)
-                AND seen.last_at >= "from" AND {narrowed}
+                AND seen.last_at = made.last_ok_at AND {narrowed}
             OFFSET 0
         ) AS rolled
     ),
@@ -237,10 +238,10 @@ BEGIN
         WHERE seen.hour > "from" - INTERVAL '1 hour' AND seen.hour < "to"
             AND seen.last_at >= "from" AND seen.first_at < "to" AND {narrowed}
     )
-    -- Each point of each series, and what was sampled for it. A join of the two would be planned for a handful of rows.
-    SELECT time, account, market, {keys},
+    -- Each point of each series, and before it what was sampled for it: a join would be planned for a handful of rows.
+    SELECT DISTINCT ON (account, market, {keys}, time) time, account, market, {keys},
         {shown_values},
-        max(polled_at)
+        polled_at
     FROM (
         SELECT time, account, market, {keys}, {no_values}, polled_at, false AS had_row
         FROM point
@@ -249,8 +250,7 @@ BEGIN
         SELECT date_bin(step, polled_at, 'epoch'), account, market, {keys}, {values}, polled_at, true
         FROM sampled
     ) AS part
-    GROUP BY account, market, {keys}, time
-    ORDER BY account, market, {keys}, time;
+    ORDER BY account, market, {keys}, time, polled_at DESC NULLS LAST, had_row DESC;
 END
 $$
 """
@@ -368,8 +368,7 @@ def _chart(name: str, chart: Mapping[str, Any]) -> str:
         narrowed=" AND ".join(f"({name}.{key} IS NULL OR seen.{key} = {name}.{key})" for key in chart["parameters"]),
         no_values=", ".join(f"NULL::numeric AS {value}" for value in values),
         shown_values=",\n        ".join(
-            f"CASE WHEN bool_or(had_row) THEN max({value}) WHEN max(polled_at) IS NOT NULL THEN 0 END"
-            for value in values
+            f"CASE WHEN had_row THEN {value} WHEN polled_at IS NOT NULL THEN 0 END" for value in values
         ),
     )
 

@@ -77,14 +77,14 @@ hourly_equity: Final = Table(
     words("scope", "asset: one asset, or account: all assets of a multi-assets account, in USD. See equity."),
     words("asset", "The unit of this row's amounts, such as USDT or BTC.", nullable=True),
     *_first_and_last("this row of equity"),
-    amount("first_equity", "equity at first_at. In units of asset."),
-    amount("last_equity", "equity at last_at. In units of asset."),
-    amount("min_equity", "The lowest equity. In units of asset."),
+    amount("first_equity", "From equity: equity at first_at. In units of asset."),
+    amount("last_equity", "From equity: equity at last_at. In units of asset."),
+    amount("min_equity", "From equity: the lowest equity. In units of asset."),
     instant("min_at", "The first ok poll with min_equity.", nullable=True),
-    amount("max_equity", "The highest equity. In units of asset."),
+    amount("max_equity", "From equity: the highest equity. In units of asset."),
     instant("max_at", "The first ok poll with max_equity.", nullable=True),
-    amount("last_wallet_balance", "wallet_balance at last_at. In units of asset."),
-    amount("last_unrealized_pnl", "unrealized_pnl at last_at. In units of asset."),
+    amount("last_wallet_balance", "From equity: wallet_balance at last_at. In units of asset."),
+    amount("last_unrealized_pnl", "From equity: unrealized_pnl at last_at. In units of asset."),
     one_of("market", Market),
     _told_apart_by("hourly_equity", "scope", "asset"),
     comment="The equity of every asset, and in multi-assets mode of the account, in every hour: made from equity. "
@@ -100,9 +100,12 @@ hourly_margin: Final = Table(
     words("symbol", "Of an isolated position; else null.", nullable=True),
     words("position_side", "Of an isolated position; else null.", nullable=True),
     *_first_and_last("this pool"),
-    amount("last_maintenance_margin", "maintenance_margin at last_at. In units of asset."),
-    amount("last_margin_balance", "margin_balance at last_at. In units of asset."),
-    amount("max_margin_ratio", "The highest margin_ratio; null when margin_balance was never positive."),
+    amount("last_maintenance_margin", "From margin_pools: maintenance_margin at last_at. In units of asset."),
+    amount("last_margin_balance", "From margin_pools: margin_balance at last_at. In units of asset."),
+    amount(
+        "max_margin_ratio",
+        "From margin_pools: the highest margin_ratio. A multiple; null when margin_balance was never positive.",
+    ),
     instant("max_margin_ratio_at", "The first ok poll with max_margin_ratio.", nullable=True),
     *(
         whole(
@@ -127,9 +130,11 @@ hourly_exposure: Final = Table(
     words("base_asset", "The coin that is traded, from contracts.", nullable=True),
     words("margin_asset", "The unit of this row's amounts, from contracts.", nullable=True),
     *_first_and_last("positions in base_asset"),
-    amount("last_gross_exposure", "gross_exposure at last_at. In units of margin_asset."),
-    amount("last_net_exposure", "net_exposure at last_at, shorts being negative. In units of margin_asset."),
-    amount("max_gross_exposure", "The highest gross_exposure. In units of margin_asset."),
+    amount("last_gross_exposure", "From exposure: gross_exposure at last_at. In units of margin_asset."),
+    amount(
+        "last_net_exposure", "From exposure: net_exposure at last_at, shorts being negative. In units of margin_asset."
+    ),
+    amount("max_gross_exposure", "From exposure: the highest gross_exposure. In units of margin_asset."),
     instant("max_gross_exposure_at", "The first ok poll with max_gross_exposure.", nullable=True),
     one_of("market", Market),
     _told_apart_by("hourly_exposure", "base_asset", "margin_asset"),
@@ -146,14 +151,14 @@ hourly_positions: Final = Table(
     *_first_and_last("this position"),
     amount(
         "last_position_amount",
-        "position_amount at last_at, negative when short. usdm: in units of the base asset; coinm: in contracts.",
+        "Binance: positionAmt at last_at, negative when short. usdm: in units of the base asset; coinm: in contracts.",
     ),
     amount(
         "last_exposure",
         "Binance: notional (usdm), notionalValue (coinm) at last_at, negative when short. In units of the symbol's "
         "margin asset.",
     ),
-    amount("last_unrealized_pnl", "unrealized_pnl at last_at. In units of the symbol's margin asset."),
+    amount("last_unrealized_pnl", "Binance: unrealizedProfit at last_at. In units of the symbol's margin asset."),
     one_of("market", Market),
     comment="Every position as it was last seen in every hour: made from positions.",
 )

@@ -212,5 +212,5 @@ def test_every_amount_says_its_unit_and_its_source(database_url: str) -> None:
     assert len(amounts) > 30
     for column, comment in amounts:
         assert isinstance(comment, str), column
-        assert re.match(r"Binance: \w+", comment), column
+        assert re.match(r"(Binance|From (equity|exposure|margin_pools)): \w+", comment), column
         assert re.search(r"[Ii]n units of|in contracts|A multiple|not state its unit", comment), column
