@@ -1,9 +1,11 @@
 # Two commands on a fresh machine with Python >= 3.11, pip and make: `make run` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run psql migrate migration schema-docs lock check format test test-unit torture coverage clean
+.PHONY: help setup setup-dev run psql migrate migration schema-docs lock check format test test-unit cookbook dataframes torture \
+	coverage clean
 
 PYTHON ?= python3
 BIN := .venv/bin
+FRAMES := tests/dataframes/.venv
 PIP := $(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check
 UV_COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --no-header --quiet
@@ -48,6 +50,7 @@ lock: setup-dev ## Lock the newest allowed dependencies with hashes
 	$(UV_COMPILE) --upgrade --extra embedded --group build pyproject.toml --output-file requirements/run.txt
 	$(UV_COMPILE) --upgrade --extra embedded --group build --group dev --constraint requirements/run.txt pyproject.toml \
 		--output-file requirements/dev.txt
+	$(UV_COMPILE) --upgrade tests/dataframes/requirements.in --output-file tests/dataframes/requirements.txt
 
 check: setup-dev ## Lint, types, layers, lock
 	$(BIN)/ruff check
@@ -65,6 +68,19 @@ test: setup-dev ## The whole suite
 
 test-unit: setup-dev ## What needs neither database nor socket
 	$(BIN)/python -m pytest tests/unit
+
+cookbook: setup-dev ## Write the answers in docs/cookbook.md anew
+	$(BIN)/python -m tests.support.cookbook
+
+# What reads the history into frames has a venv of its own: it is large, and must not change what is tested.
+$(FRAMES)/.installed: tests/dataframes/requirements.txt
+	$(PYTHON) -m venv --clear --without-pip $(FRAMES)
+	$(PYTHON) -m pip --python $(FRAMES)/bin/python install --quiet --disable-pip-version-check --require-hashes \
+		--only-binary :all: --requirement tests/dataframes/requirements.txt
+	@touch $@
+
+dataframes: setup-dev $(FRAMES)/.installed ## What docs/dataframes.md says of pandas, Polars and DuckDB
+	$(BIN)/python -m pytest tests/dataframes
 
 torture: setup-dev ## Kill, freeze and starve everything: make torture SEED=7
 	$(BIN)/python -m tests.torture $(if $(SEED),--seed $(SEED))

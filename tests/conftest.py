@@ -9,6 +9,7 @@ pytest_plugins = [
     "tests.support.secrecy",
     "tests.support.servers",
     "tests.support.database",
+    "tests.support.history.databases",
     "tests.support.exchange",
 ]
 

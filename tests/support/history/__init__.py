@@ -1,0 +1,1 @@
+"""A made-up history of four days and four accounts: the same rows whenever and wherever it is made."""
