@@ -15,6 +15,7 @@ from poller.storage.overview import CHARTED, Curve, Overview
 MOST_CHARTS: Final = 24
 """Of equity, and of margin ratios: what an eye can take in."""
 
+_UNKNOWN: Final = "\u2013"
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 _DAY: Final = 86_400
@@ -66,19 +67,19 @@ def ago(age: timedelta | float | None) -> str:
 def amount(value: Decimal | None, digits: int = 8) -> str:
     """Write an amount with the thousands apart and without noise behind the point; nothing for what is unknown."""
     if value is None:
-        return "–"
+        return _UNKNOWN
     plain = f"{value:,.{digits}f}"
     return (plain.rstrip("0").rstrip(".") if "." in plain else plain).replace(",", "\u202f")
 
 
 def percent(value: Decimal | None) -> str:
     """Write a share as a percentage with two digits."""
-    return "–" if value is None else f"{value * 100:,.2f}\u202f%"
+    return _UNKNOWN if value is None else f"{value * 100:,.2f}\u202f%"
 
 
 def instant(value: datetime | None) -> str:
     """Write an instant in UTC."""
-    return "–" if value is None else f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return _UNKNOWN if value is None else f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _charts(overview: Overview) -> list[dict[str, Any]]:

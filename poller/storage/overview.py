@@ -101,6 +101,8 @@ def read_overview(url: str) -> Overview:
 
 def _curves(rows: Sequence[Row[Any]]) -> list[Curve]:
     return [
-        Curve(account=account, market=market, asset=asset, scope=scope, points=tuple((row.time, row.value) for row in own))
+        Curve(
+            account=account, market=market, asset=asset, scope=scope, points=tuple((row.time, row.value) for row in own)
+        )
         for (account, market, asset, scope), own in groupby(rows, key=itemgetter(0, 1, 2, 3))
     ]
