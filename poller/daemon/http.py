@@ -1,24 +1,46 @@
 """What the daemon tells of itself, where the settings want it told."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Final
 
 from poller import __version__
 from poller.config import Settings
+from poller.errors import StoreUnavailableError
 from poller.normalize import Normalized
 from poller.observe.health import liveness, readiness
 from poller.observe.http import served
 from poller.observe.metrics import Metrics
+from poller.observe.page import Look, page
 from poller.observe.readings import Readings
+from poller.storage.overview import Overview, read_overview
 from poller.storage.schema import head_revision
 from poller.writer import Listener
+
+_FRESH_SECONDS: Final = 2.0
+_LOOK_SECONDS: Final = 10.0
 
 
 @asynccontextmanager
 async def told_over_http(
-    settings: Settings, read: Callable[[], Readings], *, listen: Callable[[Listener], None]
+    settings: Settings,
+    read: Callable[[], Readings],
+    *,
+    listen: Callable[[Listener], None],
+    now: Callable[[], datetime],
+    url: Callable[[], str],
 ) -> AsyncIterator[None]:
-    """Tell what `read` returns as long as the context lasts; `listen` makes a listener hear of each stored poll."""
+    """Tell of the daemon as long as the context lasts.
+
+    Args:
+        settings: Where, and in how much detail.
+        read: Reads the daemon.
+        listen: Makes a listener hear of each stored poll.
+        now: Tells the time that the page shows.
+        url: Tells the address of the database.
+    """
     metrics = Metrics(
         read,
         release=__version__,
@@ -37,5 +59,57 @@ async def told_over_http(
         local_only=settings.http.local_only,
         registry=metrics.registry,
         health={"/healthz": lambda: liveness(read()), "/readyz": lambda: readiness(read())},
+        page=_page(read, now=now, look_up=Overviews(url).newest),
     ):
         yield
+
+
+class Overviews:
+    """Looks at the database for everybody who asks, once in a while and never twice at a time."""
+
+    def __init__(self, url: Callable[[], str]) -> None:
+        self._url = url
+        self._one_at_a_time = asyncio.Lock()
+        self._read_at = float("-inf")
+        self._found: tuple[Overview | None, str | None] = (None, None)
+
+    async def newest(self) -> tuple[Overview | None, str | None]:
+        """Return what was found at most two seconds ago, or why nothing can be."""
+        loop = asyncio.get_running_loop()
+        async with self._one_at_a_time:
+            if loop.time() >= self._read_at + _FRESH_SECONDS:
+                self._found = await self._look()
+                self._read_at = loop.time()
+            return self._found
+
+    async def _look(self) -> tuple[Overview | None, str | None]:
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                return await asyncio.to_thread(read_overview, self._url()), None
+        except StoreUnavailableError as exc:
+            return None, str(exc)
+        except TimeoutError:
+            return None, f"it has not answered for {_LOOK_SECONDS:.0f} s"
+
+
+def _page(
+    read: Callable[[], Readings],
+    *,
+    now: Callable[[], datetime],
+    look_up: Callable[[], Awaitable[tuple[Overview | None, str | None]]],
+) -> Callable[[], Awaitable[str]]:
+    async def make() -> str:
+        overview, failure = await look_up()
+        readings = read()
+        return page(
+            Look(
+                at=now(),
+                release=__version__,
+                readings=readings,
+                reasons=readiness(readings),
+                overview=overview,
+                failure=failure,
+            )
+        )
+
+    return make

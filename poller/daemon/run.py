@@ -83,7 +83,9 @@ async def run(settings: Settings, *, migrate: bool, hide: Hide, announce: Callab
             announce(database)
             progress = Progress(tuple(duties_of(recorder, targets=way.targets, spool=spool, writer=writer)))
             read = reading(way=way, recorder=recorder, spool=spool, writer=writer, progress=progress)
-            await stack.enter_async_context(told_over_http(settings, read, listen=writer.listen))
+            await stack.enter_async_context(
+                told_over_http(settings, read, listen=writer.listen, now=way.exchange.clock.now, url=lambda: store.url)
+            )
             await stack.enter_async_context(watched(progress, systemd, recorder=recorder, stop=stop))
             await recorder.record(stop, environment=settings.environment)
     _log.info("stopped", spooled=spool.depth)

@@ -13,6 +13,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Reasons = Callable[[], tuple[str, ...]]
 """Tells what is wrong; nothing when all is well."""
 
+Page = Callable[[], Awaitable[str]]
+"""Makes an HTML document."""
+
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _SHUTDOWN_SECONDS: Final = 0.5
 _HEADERS: Final = {
@@ -26,7 +29,12 @@ _log = structlog.stdlib.get_logger()
 
 @asynccontextmanager
 async def served(
-    address: tuple[str, int] | None, *, local_only: bool, registry: CollectorRegistry, health: Mapping[str, Reasons]
+    address: tuple[str, int] | None,
+    *,
+    local_only: bool,
+    registry: CollectorRegistry,
+    health: Mapping[str, Reasons],
+    page: Page,
 ) -> AsyncIterator[None]:
     """Answer at a host and port as long as the context lasts; None answers nowhere.
 
@@ -37,12 +45,14 @@ async def served(
         local_only: Whether nobody but this machine is meant to reach it.
         registry: What `/metrics` shows.
         health: For each path, what tells the reasons against it.
+        page: Makes what people see.
     """
     if address is None:
         yield
         return
     host, port = address
     app = web.Application(middlewares=[_guard(local_only=local_only)])
+    app.router.add_get("/", _page(page))
     app.router.add_get("/metrics", _metrics(registry))
     for path, reasons in health.items():
         app.router.add_get(path, _health(reasons))
@@ -71,6 +81,13 @@ def _guard(*, local_only: bool) -> Middleware:
         return response
 
     return guard
+
+
+def _page(page: Page) -> Handler:
+    async def handle(_: web.Request) -> web.Response:
+        return web.Response(text=await page(), content_type="text/html")
+
+    return handle
 
 
 def _metrics(registry: CollectorRegistry) -> Handler:

@@ -45,9 +45,13 @@ class Store:
 
     Every call raises StoreUnavailableError when the database cannot serve it now. The store is closed then: `open` it
     again, which looks anew at what it finds, since a database that comes back may be another one.
+
+    Attributes:
+        url: Where it is.
     """
 
     def __init__(self, url: str, *, watchdog_seconds: float = WATCHDOG_SECONDS) -> None:
+        self.url = url
         self._driver: DriverConnection | None = None
         self._engine = recording_engine(url, on_connect=self._reached)
         self._watchdog_seconds = watchdog_seconds
@@ -89,6 +93,7 @@ class Store:
         """Close, and go on at another address of the same database from the next `open`."""
         async with self._one_at_a_time:
             await self.close()
+            self.url = url
             self._engine = recording_engine(url, on_connect=self._reached)
 
     async def register(self, accounts: Mapping[str, Environment]) -> None:
