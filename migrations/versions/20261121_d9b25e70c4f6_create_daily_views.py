@@ -173,7 +173,7 @@ _SHARED = {
     "before_midnight": "From polled_at to the end of the day.",
     "peak": "The highest equity up to the end of the hour, at any ok poll. In units of asset.",
     "drawdown": "peak - equity. In units of asset.",
-    "drawdown_ratio": "drawdown / peak; null when peak is not positive.",
+    "drawdown_ratio": "A ratio: drawdown / peak; null when peak is not positive.",
 }
 
 _OWN = {"daily_positions": {"last_unrealized_pnl": "unrealized_pnl at last_at. In units of the symbol's margin asset."}}

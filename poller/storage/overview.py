@@ -15,7 +15,7 @@ from poller.storage.failures import translated_failures
 from poller.storage.schema import check_revision, current_revision
 
 CHARTED: Final = timedelta(hours=6)
-"""How far back the charts reach."""
+"""How far back the charts reach, at most: they begin with the first promise."""
 
 MOST_GAPS: Final = 20
 """The newest gaps that are shown."""
@@ -34,13 +34,13 @@ _POSITIONS: Final = text("""
 """)
 _EQUITY: Final = text("""
     SELECT account, market, asset, scope, time, equity AS value
-    FROM poller.chart_equity(now() - :charted, now(), :step)
+    FROM poller.chart_equity(:since, now(), :step)
     ORDER BY account, market DESC, scope, asset, time
 """)
 _MARGIN: Final = text("""
     SELECT account, market, concat_ws(' ', asset, symbol, nullif(position_side, 'BOTH')) AS asset, pool AS scope, time,
         margin_ratio AS value
-    FROM poller.chart_margin(now() - :charted, now(), :step)
+    FROM poller.chart_margin(:since, now(), :step)
     ORDER BY account, market DESC, scope, asset, time
 """)
 _GAPS: Final = text("""
@@ -49,7 +49,18 @@ _GAPS: Final = text("""
     ORDER BY "to" DESC, account, market
     LIMIT :most
 """)
-_STEP: Final = timedelta(minutes=2)
+# A step that is shorter than an interval would have nothing to show in most of its points.
+_SPAN: Final = text("""
+    SELECT since, greatest(interval, ceil(extract(epoch FROM now() - since) / :points) * INTERVAL '1 second') AS step
+    FROM (
+        SELECT greatest(min(valid_from), now() - :charted) AS since,
+            max(interval_seconds) * INTERVAL '1 second' AS interval
+        FROM poller.promises
+        WHERE valid_to IS NULL OR valid_to > now() - :charted
+    ) AS promised
+    WHERE since IS NOT NULL
+""")
+_POINTS: Final = 180
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +101,12 @@ def read_overview(url: str) -> Overview:
         connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
         connection.execute(text("SET LOCAL statement_timeout = '5s'"))
         check_revision(current_revision(connection))
+        span = connection.execute(_SPAN, {"charted": CHARTED, "points": _POINTS}).mappings().first()
         return Overview(
             accounts=tuple(connection.execute(_ACCOUNTS)),
             positions=tuple(connection.execute(_POSITIONS)),
-            equity=tuple(_curves(connection.execute(_EQUITY, {"charted": CHARTED, "step": _STEP}).all())),
-            margin_ratio=tuple(_curves(connection.execute(_MARGIN, {"charted": CHARTED, "step": _STEP}).all())),
+            equity=tuple(_curves(connection.execute(_EQUITY, dict(span)).all())) if span else (),
+            margin_ratio=tuple(_curves(connection.execute(_MARGIN, dict(span)).all())) if span else (),
             gaps=tuple(connection.execute(_GAPS, {"most": MOST_GAPS})),
         )
 

@@ -354,7 +354,7 @@ async def test_a_downgrade_and_an_upgrade_make_the_same_rollups_again(store: Sto
     before = contents(database_url)
     await store.close()
 
-    command.downgrade(alembic_config(database_url), "47d1ea80b95c")
+    command.downgrade(alembic_config(database_url), "c41d7e93ab58")
     command.upgrade(alembic_config(database_url), "head")
     refresh(database_url)
 
