@@ -18,9 +18,16 @@ SELECT pg_export_snapshot() AS snapshot, date_trunc('second', now()) AS now
 \o months.sql
 \pset format unaligned
 \pset tuples_only on
-SELECT format('SELECT poller.ensure_partitions(%L);', month AT TIME ZONE 'UTC')
-FROM (SELECT min(time) AT TIME ZONE 'UTC' AS first, max(time) AT TIME ZONE 'UTC' AS last FROM poller.polls) AS polled,
-    generate_series(date_trunc('month', first), last, INTERVAL '1 month') AS month;
+-- Replies are divided into days, all else into months.
+SELECT format('SELECT poller.ensure_partitions(%L);', instant AT TIME ZONE 'UTC')
+FROM (
+    SELECT generate_series(date_trunc('month', first), last, INTERVAL '1 month') AS instant
+    FROM (SELECT min(time) AT TIME ZONE 'UTC' AS first, max(time) AT TIME ZONE 'UTC' AS last FROM poller.polls) AS polled
+    UNION
+    SELECT generate_series(date_trunc('day', first), last, INTERVAL '1 day')
+    FROM (SELECT min(time) AT TIME ZONE 'UTC' AS first, max(time) AT TIME ZONE 'UTC' AS last FROM poller.raw_payloads) AS kept
+) AS parts
+ORDER BY instant;
 \pset tuples_only off
 \pset format aligned
 

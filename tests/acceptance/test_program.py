@@ -17,6 +17,7 @@ from poller.simulator import SimulatedExchange
 from poller.simulator.faults import Delay, Drop, ErrorReply
 from poller.simulator.journal import Journal
 from tests.acceptance.conftest import Workplace
+from tests.support.database import new_database
 from tests.support.exchange import METHODS, truncated
 from tests.support.secrecy import confide
 
@@ -130,11 +131,14 @@ async def test_without_a_schema_it_records_all_the_same_and_says_what_to_do(
 
 
 async def test_a_migration_that_waits_does_not_keep_it_from_recording(
-    workplace: Workplace, exchange: SimulatedExchange, empty_database_url: str
+    workplace: Workplace, exchange: SimulatedExchange, plain_server: str
 ) -> None:
-    with psycopg.connect(empty_database_url, autocommit=True) as other:
+    with (
+        new_database(plain_server, extension=False) as url,
+        psycopg.connect(url, autocommit=True) as other,
+    ):
         other.execute("SELECT pg_advisory_lock(hashtext('poller migrations'))")
-        async with workplace.running("run", "--migrate", environ={"DATABASE_URL": empty_database_url}) as program:
+        async with workplace.running("run", "--migrate", environ={"DATABASE_URL": url}) as program:
             await program.until("schema not upgraded yet")
             await exchange.journal.wait_until(lambda journal: asked(journal) >= 4)
             other.execute("SELECT pg_advisory_unlock_all()")
@@ -143,12 +147,15 @@ async def test_a_migration_that_waits_does_not_keep_it_from_recording(
 
 
 async def test_a_migration_is_tried_again_when_the_database_is_there(
-    workplace: Workplace, exchange: SimulatedExchange, server: str, empty_database_url: str
+    workplace: Workplace, exchange: SimulatedExchange, plain_server: str
 ) -> None:
-    name = Identifier(empty_database_url.rpartition("/")[2])
-    with psycopg.connect(server, autocommit=True) as administrator:
+    with (
+        new_database(plain_server, extension=False) as url,
+        psycopg.connect(plain_server, autocommit=True) as administrator,
+    ):
+        name = Identifier(url.rpartition("/")[2])
         administrator.execute(SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
-        async with workplace.running("run", "--migrate", environ={"DATABASE_URL": empty_database_url}) as program:
+        async with workplace.running("run", "--migrate", environ={"DATABASE_URL": url}) as program:
             await program.until("schema not upgraded")
             await exchange.journal.wait_until(lambda journal: asked(journal) >= 2)
             administrator.execute(SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
