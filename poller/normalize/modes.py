@@ -1,7 +1,7 @@
 """Which modes an account is in: as the exchange tells them, and what a reply itself betrays of them."""
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from typing import Final
 
 from poller.exchange.messages import AccountConfig
@@ -11,6 +11,7 @@ TOTALS_ASSET: Final = {AssetMode.SINGLE_ASSET: "USDT", AssetMode.MULTI_ASSETS: "
 """The unit of the totals in each mode."""
 
 _CLEARLY: Final = Decimal("0.00001")
+_ANY: Final = Context(Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])  # what an absurd amount is not is for others to say
 _BOTH: Final = "BOTH"
 
 
@@ -40,7 +41,8 @@ def asset_mode_of(totals: Mapping[str, object], usdt: Mapping[str, object]) -> A
     wallet = usdt.get("wallet_balance", Decimal(0))
     if total is None or not isinstance(wallet, Decimal):
         return None
-    return AssetMode.MULTI_ASSETS if abs(total - wallet) > abs(total) * _CLEARLY else None
+    difference = _ANY.abs(_ANY.subtract(total, wallet))
+    return AssetMode.MULTI_ASSETS if difference > _ANY.multiply(_ANY.abs(total), _CLEARLY) else None
 
 
 def contradicts(mode: PositionMode | None, sides: Iterable[object]) -> bool:

@@ -17,12 +17,14 @@ EMPTY: Final[Copy] = (b"",) * len(_TABLES)
 
 
 def take(connection: psycopg.Connection) -> Copy:
-    """Return what the database holds now."""
+    """Return what the database holds at one moment, though a server may still be at work on what it was told."""
     taken = []
-    for table in _TABLES:
-        query = SQL("COPY (SELECT * FROM poller.{}) TO STDOUT").format(Identifier(table))
-        with connection.cursor().copy(query) as copy:
-            taken.append(b"".join(map(bytes, copy)))
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        for table in _TABLES:
+            query = SQL("COPY (SELECT * FROM poller.{}) TO STDOUT").format(Identifier(table))
+            with connection.cursor().copy(query) as copy:
+                taken.append(b"".join(map(bytes, copy)))
     return tuple(taken)
 
 
