@@ -170,7 +170,7 @@ def test_an_address_that_is_none_is_a_fault_of_the_configuration(url: str) -> No
 
 async def test_a_server_that_falls_silent_is_noticed(plain_database_url: str) -> None:
     async with _freezable(plain_database_url) as (url, freeze):
-        store = Store(url, watchdog_seconds=0.5)
+        store = Store(url, watchdog_seconds=3)
         await store.open()
         freeze.set()
 
