@@ -6,7 +6,6 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from poller.storage.failures import kept_by_others, without_data
-from poller.storage.tables import raw_payloads, rollup_queue
 
 
 async def drop_history(connection: AsyncConnection, history: str, *, keep: timedelta, now: datetime) -> int:
@@ -17,8 +16,5 @@ async def drop_history(connection: AsyncConnection, history: str, *, keep: timed
     """
     # A clock that is ahead must not drop what is young: the slower one of the two counts.
     before = func.least(func.now(), now) - keep
-    if history != raw_payloads.name:
-        # What rollups are still to be made of stays until they are: after an upgrade that can take minutes.
-        before = func.least(before, select(func.min(rollup_queue.c.hour)).scalar_subquery())
     with without_data(), kept_by_others():
         return int((await connection.execute(select(func.poller.drop_history(history, before)))).scalar_one())
