@@ -19,6 +19,7 @@ class SeenRequest:
         at_ms: When it came, by the exchange's clock.
         status: What it deserved; a fault may have answered something else.
         connection: Numbers the WebSocket that it came on, from 1; 0 for REST.
+        timestamp_ms: When it was made, by its own account.
     """
 
     market: Market
@@ -27,6 +28,7 @@ class SeenRequest:
     at_ms: int
     status: int
     connection: int = 0
+    timestamp_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,6 +94,7 @@ class State:
             return request, exc.refusal
 
     def _record(self, peer: Peer, request: Request, answer: Answer) -> None:
+        timestamp = request.params.get("timestamp")
         self.journal.record(
             SeenRequest(
                 market=peer.market,
@@ -102,5 +103,6 @@ class State:
                 at_ms=answer.server_ms,
                 status=answer.status,
                 connection=peer.number,
+                timestamp_ms=timestamp if isinstance(timestamp, int) else None,
             )
         )
