@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import random
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -13,7 +14,7 @@ from typing import Final
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tests.torture.report import as_json, document, line, table, write
+from tests.torture.report import document, line, results, table, write
 from tests.torture.runner import Outcome, Scenario, Serve, durable_server, run_scenario, scenarios
 from tests.torture.terms import Figure
 
@@ -23,6 +24,10 @@ _SEEDS: Final = 2**32
 def main(arguments: Sequence[str], found: Sequence[Scenario], *, serve: Serve = durable_server) -> int:
     """Run what is asked for, and return the exit code: 1 on any breach or error."""
     asked = _arguments([scenario.key for scenario in found], arguments)
+    stories = {scenario.key: scenario.story for scenario in found}
+    if asked.results is not None:
+        write(asked.document, document([json.loads(path.read_text("utf-8")) for path in asked.results], stories))
+        return 0
     seed: int = asked.seed
     console = Console()
     console.print(f"seed {seed}")
@@ -32,9 +37,10 @@ def main(arguments: Sequence[str], found: Sequence[Scenario], *, serve: Serve = 
     ]
     console.print(table(outcomes))
     out: Path = asked.out or Path("var") / f"torture-{seed}.json"
-    write(out, as_json(outcomes, seed=seed, short=asked.short))
+    run = results(outcomes, seed=seed, short=asked.short)
+    write(out, json.dumps(run, indent=2, ensure_ascii=False) + "\n")
     if asked.document is not None:
-        write(asked.document, document(outcomes, seed=seed, short=asked.short))
+        write(asked.document, document([run], stories))
     kept = all(outcome.holds for outcome in outcomes)
     console.print(f"seed {seed}: {'all bounds hold' if kept else 'NOT all bounds hold'}; written to {out}")
     return 0 if kept else 1
@@ -61,7 +67,13 @@ def _arguments(keys: Sequence[str], arguments: Sequence[str]) -> argparse.Namesp
     parser.add_argument("--only", nargs="+", choices=keys, help="only these scenarios")
     parser.add_argument("--out", type=Path, help="where the figures go as JSON: var/torture-SEED.json by default")
     parser.add_argument("--document", type=Path, help="where they go as Markdown")
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--results", type=Path, nargs="+", help="run nothing: write the document of these files with figures"
+    )
+    asked = parser.parse_args(arguments)
+    if asked.results is not None and asked.document is None:
+        parser.error("--results needs --document")
+    return asked
 
 
 if __name__ == "__main__":

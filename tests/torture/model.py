@@ -19,7 +19,7 @@ NAME = "every order of polls, crashes, outages, restores and two writers"
 
 async def torture(chance: random.Random, terms: Terms) -> AsyncIterator[Figure]:
     """Raise what was found, with the steps that lead to it."""
-    examples, steps = (15, 25) if terms.short else (1000, 50)
+    examples, steps = (15, 25) if terms.short else (400, 50)
     figures: dict[str, int] = {}
     size = settings(max_examples=examples, stateful_step_count=steps)
     with heard():

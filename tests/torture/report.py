@@ -1,12 +1,11 @@
 """The figures of a run: as a table for a terminal, as JSON, and as a document."""
 
-import json
 import os
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from traceback import format_exception_only
-from typing import Final
+from typing import Any, Final
 
 from rich.table import Table
 
@@ -30,11 +29,12 @@ printed first. A figure outside its bound, or an error, ends the run with exit c
 | `make torture SEED=7` | from this seed; the figures also go to `var/torture-7.json` |
 | `.venv/bin/python -m tests.torture --seed 7 --only crashes shutdown` | only these |
 | `.venv/bin/python -m tests.torture --short` | the versions that `make test` runs, at most half a minute each |
+| `.venv/bin/python -m tests.torture --results var/*.json --document docs/torture.md` | this page of earlier runs |
 
 The order of what the operating system does is nobody's to choose: an equal seed does the same things at the same
 moments, which may meet the program in another state.
 
-The figures below are of one run of {which}, from seed {seed}, on {cores} cores and {memory:.0f} GiB of memory.
+Each section says of which run its figures are.
 """
 
 
@@ -85,9 +85,9 @@ def reason(error: BaseException) -> str:
     return " ".join("".join(format_exception_only(error)).split())
 
 
-def as_json(outcomes: Sequence[Outcome], *, seed: int, short: bool) -> str:
-    """Return the same for programs."""
-    found = {
+def results(outcomes: Sequence[Outcome], *, seed: int, short: bool) -> dict[str, Any]:
+    """Return the same for programs: what JSON can hold."""
+    return {
         "seed": seed,
         "short": short,
         "holds": all(outcome.holds for outcome in outcomes),
@@ -107,14 +107,13 @@ def as_json(outcomes: Sequence[Outcome], *, seed: int, short: bool) -> str:
             for outcome in outcomes
         ],
     }
-    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
 
 
-def document(outcomes: Sequence[Outcome], *, seed: int, short: bool) -> str:
-    """Return the same for readers, with what each scenario does."""
-    which = "the short versions" if short else "the full length"
-    head = _HEAD.format(seed=seed, which=which, cores=os.cpu_count(), memory=_memory_bytes() / _GIB)
-    return "\n".join([head, *(_section(outcome) for outcome in outcomes)])
+def document(runs: Iterable[Mapping[str, Any]], stories: Mapping[str, str]) -> str:
+    """Return the results of runs for readers, with what each scenario does; of several runs the last one counts."""
+    last = {found["scenario"]: (run, found) for run in runs for found in run["scenarios"]}
+    sections = [_section(story, *last[key]) for key, story in stories.items() if key in last]
+    return "\n".join([_HEAD, *sections])
 
 
 def write(path: Path, text: str) -> None:
@@ -123,10 +122,18 @@ def write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _section(outcome: Outcome) -> str:
-    lines = [f"| {name} | {value} | {bound} | {word} |" for name, value, bound, word in rows(outcome)]
-    parts = [f"## {outcome.scenario.key}", outcome.scenario.story.strip()]
-    return "\n\n".join([*parts, "\n".join(["| figure | value | bound | |", "|---|---:|---|---|", *lines])]) + "\n"
+def _section(story: str, run: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    length = "The short version" if run["short"] else "The whole length"
+    origin = (
+        f"{length} from seed {run['seed']}, {found['seconds']:,.0f} s on {run['cores']} cores and "
+        f"{run['memory_gib']} GiB of memory:"
+    )
+    figures = [Figure(name=each["name"], value=each["value"], bound=each["bound"]) for each in found["figures"]]
+    lines = [f"| {each.name} | {number(each.value)} | {each.bound} | {verdict(each)} |" for each in figures]
+    if found["error"]:
+        lines.append(f"| {textwrap.shorten(found['error'], 300)} | | | ERROR |")
+    table_of_figures = "\n".join(["| figure | value | bound | |", "|---|---:|---|---|", *lines])
+    return "\n\n".join([f"## {found['scenario']}", story.strip(), origin, table_of_figures]) + "\n"
 
 
 def _memory_bytes() -> int:

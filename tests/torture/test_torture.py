@@ -76,6 +76,19 @@ def test_what_went_wrong_is_shown_and_the_others_go_on(tmp_path: Path, capsys: p
     assert "| lost | 1 | <= 0 | BREACH |" in document.read_text()
 
 
+def test_a_document_tells_of_each_scenario_the_last_run_that_had_it(tmp_path: Path) -> None:
+    first, second, document = tmp_path / "first", tmp_path / "second", tmp_path / "torture.md"
+    found = [scenario(breaches), scenario(raises, "two")]
+    main(["--seed", "7", "--out", str(first)], found, serve=no_server)
+    main(["--seed", "8", "--only", "one", "--out", str(second)], found, serve=no_server)
+
+    assert main(["--results", str(first), str(second), "--document", str(document)], found, serve=no_server) == 0
+
+    one, two = document.read_text().split("## one")[1].split("## two")
+    assert ("from seed 8" in one, "| lost | 1 | <= 0 | BREACH |" in one) == (True, True)
+    assert ("from seed 7" in two, "the database was gone | | | ERROR" in two) == (True, True)
+
+
 def test_a_seed_decides_what_each_scenario_draws_whatever_else_runs(tmp_path: Path) -> None:
     def drawn(*chosen: str, seed: int = 7) -> dict[str, float]:
         out = tmp_path / "out.json"
