@@ -13,6 +13,7 @@ from poller.storage.engine import migration_engine, recording_engine
 from poller.storage.store import Saved, Store
 from tests.integration.test_renormalize import contents, renormalized, tick
 from tests.support.database import compress, execute
+from tests.support.histories import refresh
 from tests.support.snapshots import failed, ok
 
 BEGIN = datetime(2026, 2, 5, tzinfo=UTC)
@@ -133,5 +134,7 @@ def test_columns_come_and_go_and_checks_come(filled: str) -> None:
 
 
 def test_what_is_kept_by_columns_is_dropped(filled: str) -> None:
+    refresh(filled)
+
     assert execute(filled, "SELECT poller.drop_history('positions', now())") == [(1,)]
     assert execute(filled, "SELECT count(*) FROM poller.positions") == [(0,)]
