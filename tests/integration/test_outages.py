@@ -22,7 +22,7 @@ from poller.storage.embedded import EmbeddedPostgres
 from poller.storage.schema import upgrade
 from poller.storage.store import WATCHDOG_SECONDS, Store
 from poller.writer import Writer
-from tests.support.database import close_to_others, execute, new_database
+from tests.support.database import close_to_others, end_stores, execute, new_database
 from tests.support.frozen import frozen
 from tests.support.passage import Passage, passage_to
 from tests.support.replies import TIME, envelope, observed, usdm_asset, usdm_result
@@ -117,7 +117,7 @@ def sql(statement: LiteralString) -> Change:
         name = Identifier(at.url.rpartition("/")[2])
         where = administrative(at.url) if "{name}" in statement else at.url
         execute(where, SQL(statement).format(name=name))
-        execute(at.url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'poller'")
+        end_stores(at.url)
 
     return change
 

@@ -29,7 +29,7 @@ from poller.storage.embedded import EmbeddedPostgres
 from poller.storage.schema import upgrade
 from poller.storage.store import Store
 from poller.writer import Listener, Writer
-from tests.support.database import execute
+from tests.support.database import end_stores, execute
 from tests.support.replies import TIME, envelope, observed, unanswered, usdm_asset, usdm_position, usdm_result
 
 USDT = usdm_asset("USDT", "5.5")
@@ -339,11 +339,7 @@ async def test_a_lost_connection_is_replaced_and_the_last_minutes_are_offered_ag
         await spool.append(tick(0))
         writer.wake()
         await writer.drained.wait()
-        execute(
-            plain_database_url,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'poller'"
-            " AND datname = current_database()",
-        )
+        end_stores(plain_database_url)
         execute(
             plain_database_url,
             "TRUNCATE poller.polls, poller.account_totals, poller.asset_balances, poller.positions,"

@@ -40,10 +40,22 @@ def compress(url: str) -> int:
 
 
 async def until_blocked(url: str) -> None:
-    """Return as soon as a statement of a store waits for another transaction."""
-    waits = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'poller' AND wait_event_type = 'Lock'"
+    """Return as soon as a statement of a store waits for another transaction of its database."""
+    waits = (
+        "SELECT 1 FROM pg_stat_activity WHERE application_name = 'poller' AND datname = current_database() "
+        "AND wait_event_type = 'Lock'"
+    )
     while not execute(url, waits):  # noqa: ASYNC110 - nothing announces a wait for a lock
         await asyncio.sleep(0.01)
+
+
+def end_stores(url: str) -> None:
+    """End the connections of the stores of a database; tests beside this one have their own on the same server."""
+    execute(
+        url,
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+        "WHERE application_name = 'poller' AND datname = current_database()",
+    )
 
 
 @contextmanager
