@@ -50,7 +50,7 @@ async def test_ticks_that_come_while_a_disk_is_slow_are_rows_of_their_own(
         while not condition():  # noqa: ASYNC110 - plain counters announce nothing
             await asyncio.sleep(0.02)
 
-    async with journey_to(exchange) as journey, asyncio.timeout(30):
+    async with journey_to(exchange) as journey, asyncio.timeout(120):
         every_second = replace(target(exchange, Market.USDM), interval_seconds=1)
         await journey.exchange.clock.measure()
         async with recording(journey.way(every_second), folder=tmp_path, url=plain_database_url) as parts:

