@@ -166,13 +166,15 @@ def test_an_address_that_is_none_is_a_fault_of_the_configuration(url: str) -> No
 
 async def test_a_server_that_falls_silent_is_noticed(plain_database_url: str) -> None:
     async with _freezable(plain_database_url) as (url, freeze):
-        store = Store(url, watchdog_seconds=3)
+        store = Store(url)
         await store.open()
         freeze.set()
+        patience, store._watchdog_seconds = store._watchdog_seconds, 0.5
 
         assert str(await _failure(store, ok())) == "the database does not answer"
 
         freeze.clear()
+        store._watchdog_seconds = patience
         await store.open()
         assert await store.save(ok()) is Saved.NEW
         await store.close()
