@@ -132,13 +132,13 @@ async def test_a_loop_that_does_not_turn_is_logged_with_its_place_and_not_report
     ):
         await systemd.until("READY=1")
         daemon.process.send_signal(signal.SIGUSR1)
-        stuck = await daemon.until("event loop stuck")
+        while "block_the_loop" not in (stuck := await daemon.until("event loop stuck"))["place"]:
+            pass  # a busy machine may have let the loop wait before
         await systemd.silence()
         daemon.process.send_signal(signal.SIGUSR2)
         await daemon.until("event loop turned again")
         await systemd.until("WATCHDOG=1")
         assert await daemon.stop() == 0
 
-    assert "block_the_loop" in stuck["place"]
     assert "in _watch" in stuck["stacks"]
-    assert [event["event"] for event in daemon.events].count("event loop stuck") == 1
+    assert sum("block_the_loop" in event.get("place", "") for event in daemon.events) == 1
