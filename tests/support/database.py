@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from secrets import token_hex
 from typing import LiteralString
 
@@ -64,13 +64,21 @@ def new_database(server: str, *, extension: bool, template: str = "template0") -
     name = f"test_{token_hex(8)}"
     url = f"{server.rpartition('/')[0]}/{name}"
     with psycopg.connect(server, autocommit=True) as administrator:
-        administrator.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
+        _alone(administrator, SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
         try:
             if extension:
                 execute(url, "CREATE EXTENSION timescaledb")
             yield url
         finally:
-            administrator.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+            _alone(administrator, SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+def _alone(administrator: psycopg.Connection, statement: Composed) -> None:
+    """Execute what needs a database for itself: the server ends others in it, and waits five seconds for their end."""
+    while True:
+        with suppress(psycopg.errors.ObjectInUse):
+            administrator.execute(statement)
+            return
 
 
 def close_to_others(server: str, url: str) -> str:
