@@ -162,8 +162,8 @@ def _plain_database_url(plain_server: str, plain_template: str) -> Iterator[str]
 
 @pytest.fixture(name="store")
 async def _store(database_url: str) -> AsyncIterator[Store]:
-    """An open store, on each kind of server in turn."""
-    store = Store(database_url)
+    """An open store, on each kind of server in turn; it waits for a busy machine, and for a test that holds a lock."""
+    store = Store(f"{database_url}?options=-c%20lock_timeout%3D60s%20-c%20statement_timeout%3D60s", watchdog_seconds=90)
     await store.open()
     yield store
     await store.close()
