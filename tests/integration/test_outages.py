@@ -210,7 +210,7 @@ async def test_a_server_that_freezes_in_the_middle_of_a_question_is_hung_up_on(
 ) -> None:
     async with place(plain_database_url, tmp_path) as at:
         at.way.trap = asked
-        at.be_patient(QUICK)
+        at.be_patient(3)  # also with the questions before that one
         await at.poll(3)
         failed, beats = asyncio.create_task(at.until_failed()), 0
         while not failed.done():
