@@ -64,7 +64,7 @@ format: setup-dev ## Let ruff format and fix
 	$(BIN)/ruff format
 
 test: setup-dev ## The whole suite
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-unit: setup-dev ## What needs neither database nor socket
 	$(BIN)/python -m pytest tests/unit

@@ -3,6 +3,7 @@
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = [
     "pytester",
@@ -12,6 +13,10 @@ pytest_plugins = [
     "tests.support.history.databases",
     "tests.support.exchange",
 ]
+
+# How long an example takes is up to whatever else the machine does.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

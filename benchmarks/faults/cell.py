@@ -20,10 +20,8 @@ RULES = ConnectionRules(latency=0.05)
 
 Start = Callable[[SimulatedExchange], AbstractAsyncContextManager[Client]]
 
-_STARTING_SECONDS = 60.0
 _BETWEEN_POLLS_SECONDS = 0.4
 _STEADY = 3
-_REACTION_MS = 500
 _BANNED = 418
 
 
@@ -45,7 +43,7 @@ class Cell:
         recovered: It reads accounts again, on all its markets.
         blind: The longest time in seconds without a good reply since the fault's begin; None when it did not recover.
         said: The first error, or what was wrong with the balance.
-        sent_while_banned: Requests and handshakes later than half a second after the first refusal; None without a ban.
+        sent_while_banned: Requests and handshakes once it had time to react to the first refusal; None without a ban.
     """
 
     client: str
@@ -82,7 +80,7 @@ async def run_cell(name: str, start: Start, fault: Fault, terms: Terms) -> Cell:
     """Run one client against an exchange of its own, let the fault happen and watch until it is steady again."""
     async with SimulatedExchange(seed=SEED, rules=RULES) as exchange, start(exchange) as client:
         try:
-            async with asyncio.timeout(_STARTING_SECONDS):
+            async with asyncio.timeout(terms.starting):
                 await client.until(lambda: all(_is_steady(client, market, 0) for market in client.markets))
         except (TimeoutError, EOFError):
             said = next((outcome.error for outcome in client.outcomes if outcome.error), "nothing")
@@ -157,4 +155,4 @@ def _sent_while_banned(scene: Scene) -> int:
     seen += [(handshake.at_ms, handshake.status) for handshake in journal.handshakes]
     first = min((at_ms for at_ms, status in seen if status == _BANNED), default=time.time() * 1000)
     until = (scene.begun + scene.terms.ban) * 1000
-    return sum(first + _REACTION_MS < at_ms < until for at_ms, _ in seen)
+    return sum(first + scene.terms.reaction * 1000 < at_ms < until for at_ms, _ in seen)

@@ -29,6 +29,8 @@ class Terms:
         odd: For how long replies have another form.
         notice: Between the announced end of a socket and its end.
         patience: After the end of a fault, for a client to recover.
+        starting: For a client to become steady before it.
+        reaction: After the first refusal of a ban, for a client to send nothing more.
     """
 
     away: float = 20
@@ -36,6 +38,8 @@ class Terms:
     odd: float = 5
     notice: float = 8
     patience: float = 60
+    starting: float = 60
+    reaction: float = 0.5
 
 
 @dataclass(slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
@@ -25,6 +25,8 @@ Gap = tuple[datetime, datetime, int, str]
 USDM, COINM = Market.USDM, Market.COINM
 SECOND = timedelta(seconds=1)
 AFTER = ("paused", "skipped", "stopped")
+NOT_ASKED = {"ok", "paused", "skipped", "disconnected"}
+OF_A_BUSY_MACHINE = {"timeout", "disconnected"}
 NOTHING = Result({"assets": [], "positions": []})
 BULKY = Rewritten(lambda body: body[:-1] + b',"filler":"' + os.urandom(400_000).hex().encode() + b'"}')
 CONFIG = """
@@ -72,7 +74,7 @@ class Lives:
         async with self.workplace.running("run", environ=environ) as program:
             yield program
 
-    def refuse(self, market: Market, status: int, code: int, *, label: str = "main", times: int = 1) -> None:
+    def refuse(self, market: Market, status: int, code: int, *, label: str = "main", times: int | None = 1) -> None:
         """Let the exchange refuse what comes next; where that means a silence, for a second."""
         again = self.exchange.server_ms() + 1000 if status in {418, 429} else None
         error = ErrorReply(status=status, code=code, msg="refused", retry_after_ms=again)
@@ -145,13 +147,37 @@ async def tick_passed(exchange: SimulatedExchange) -> None:
         await asyncio.sleep(0.01)
 
 
+async def seen(program: Program, account: str, status: str) -> None:
+    """Return when a poll with this status was stored, be it now or before."""
+    if not any(event.get("account") == account and event.get("status") == status for event in program.events):
+        await program.until("poll stored", account=account, status=status)
+
+
+async def met(program: Program, status: str, market: Market, fail: Callable[[], None]) -> None:
+    """Let a poll fail until one was stored with this status: a busy machine takes an answer that is late for none."""
+    stored = ""
+    while stored != status:
+        fail()
+        while (stored := (await program.until("poll stored", account="main", market=market))["status"]) in NOT_ASKED:
+            pass
+
+
 async def fail_and_be_late(lives: Lives, program: Program) -> None:
-    await stored(program, "timeout", "malformed", "exchange_error", "clock_skew", "unauthorized", "rejected", "paused")
-    lives.refuse(COINM, 429, -1003)
-    await stored(program, "rate_limited")
+    next_fault, refuse = lives.exchange.faults.next, lives.refuse
+    await program.until("poll stored", count=2, account="flat", status="ok")
+    await seen(program, "gone", "unauthorized")
+    await seen(program, "gone", "paused")
+    lives.exchange.faults.clear()
+    refuse(USDM, 400, -1100, label="flat", times=None)
+    await program.until("poll stored", account="flat", status="rejected")
+    await met(program, "timeout", USDM, lambda: next_fault(USDM, Drop(), label="main"))
+    await met(program, "malformed", USDM, lambda: next_fault(USDM, truncated, label="main"))
+    await met(program, "exchange_error", USDM, lambda: refuse(USDM, 503, -1016))
+    await met(program, "clock_skew", COINM, lambda: refuse(COINM, 400, -1021, times=2))
+    await met(program, "rate_limited", COINM, lambda: refuse(COINM, 429, -1003))
     await program.until("poll stored", status="ok", market="coinm")
-    lives.refuse(COINM, 418, -1003)
-    await stored(program, "banned", "ok")
+    await met(program, "banned", COINM, lambda: refuse(COINM, 418, -1003))
+    await program.until("poll stored", status="ok", market="coinm")
     program.process.send_signal(signal.SIGSTOP)
     await asyncio.sleep(2.1)  # nothing tells of ticks that a stopped process misses: they are 2 s of real time
     program.process.send_signal(signal.SIGCONT)
@@ -177,14 +203,8 @@ async def fill_the_spool(lives: Lives, program: Program, server: str) -> set[dat
 
 async def live(lives: Lives, server: str) -> set[datetime]:
     """Let everything happen that a tick can be missed for, and return ticks that a full spool refused."""
-    faults = lives.exchange.faults
-    for fault in (Drop(), truncated):
-        faults.next(USDM, fault, label="main")
-    lives.refuse(USDM, 503, -1016)
-    lives.refuse(COINM, 400, -1021, times=2)
-    lives.refuse(USDM, 401, -2015, label="gone")
-    faults.next(USDM, NOTHING, label="flat", times=2)
-    lives.refuse(USDM, 400, -1100, label="flat")
+    lives.refuse(USDM, 401, -2015, label="gone", times=None)
+    lives.exchange.faults.next(USDM, NOTHING, label="flat", times=None)
     async with lives.life(main=("1s", "usdm, coinm"), flat=("1s", "usdm"), gone=("1s", "usdm")) as program:
         await fail_and_be_late(lives, program)
         assert await program.stop() == 0
@@ -211,13 +231,15 @@ async def test_each_tick_without_an_ok_poll_says_why(lives: Lives, plain_server:
     # Polled and failed, each with its cause; skipped.
     assert causes(usdm) >= {"timeout", "malformed", "exchange_error", "paused", "skipped"}
     assert causes(coinm) >= {"clock_skew", "rate_limited", "banned", "disconnected", "skipped"}
-    assert causes(gaps["gone", "usdm"]) == {"unauthorized", *AFTER}
-    assert causes(gaps["flat", "usdm"]) == {"rejected", *AFTER}
+    assert causes(gaps["gone", "usdm"]) - OF_A_BUSY_MACHINE == {"unauthorized", *AFTER}
+    assert causes(gaps["flat", "usdm"]) - OF_A_BUSY_MACHINE == {"rejected", *AFTER}
 
     # Not running: stopped, crashed, and running without room.
     for found in (usdm, coinm):
-        assert {first_stop < time < second_start for time in ticks(found, "stopped")} == {True}
-        assert {second_start < time < third_start for time in ticks(found, "crashed")} == {True}
+        before = [gap for gap in found if gap[1] < third_start]  # its end, too, may be some time ago
+        stopped = ticks(before, "stopped")  # while a busy machine ends, too
+        assert first_stop < max(stopped) < second_start
+        assert {second_start < time < third_start for time in ticks(before, "crashed")} == {True}
     assert ticks(usdm, "spool_full") >= refused
 
     # The interval was changed: what was promised before has its own ticks, and each of them is ok or in one gap.
@@ -235,7 +257,7 @@ async def test_each_tick_without_an_ok_poll_says_why(lives: Lives, plain_server:
         assert all(last < second_start for _, last, _, _ in gaps[label, "usdm"])
 
     # Flat: ok polls without rows.
-    assert len(lives.ok("flat", "usdm")) == 2
+    assert len(lives.ok("flat", "usdm")) >= 2
     for table in ("asset_balances", "positions"):
         rows = SQL("SELECT FROM poller.{} WHERE account = 'flat'").format(Identifier(table))
         assert execute(lives.workplace.database_url, rows) == []

@@ -16,12 +16,19 @@ from poller.observation import Market
 from poller.simulator import SimulatedExchange
 from poller.simulator.faults import Delay, Drop, ErrorReply
 from poller.simulator.journal import Journal
+from poller.spool import Spool
+from poller.storage.store import Store
+from poller.writer import Writer
 from tests.acceptance.conftest import Workplace
 from tests.support.database import new_database
 from tests.support.exchange import METHODS, truncated
 from tests.support.secrecy import confide
+from tests.support.writing import drained
 
 Rows = Sequence[tuple[Any, ...]]
+
+OF_A_BUSY_MACHINE = {"timeout", "disconnected", "skipped"}
+"""What becomes of ticks, each a second, that a busy machine comes to late."""
 
 
 def asked(journal: Journal) -> int:
@@ -34,17 +41,25 @@ def query(url: str, statement: str) -> Rows:
         return connection.execute(statement.encode()).fetchall()
 
 
+async def store_what_is_left(workplace: Workplace, database_url: str = "") -> None:
+    """Store what a daemon has left in its spool: at its end it waits for the database no longer than a second."""
+    spool = await Spool.open(workplace.directory / "spool.sqlite", max_size=2**30)
+    await drained(Writer(spool=spool, store=Store(database_url or workplace.database_url)))
+    await spool.close()
+
+
 async def test_two_ticks_of_both_markets_are_stored(workplace: Workplace, exchange: SimulatedExchange) -> None:
     async with workplace.running("run") as program:
         await program.until("poll stored", count=4, status="ok")
         assert await program.stop() == 0
     stored = query(
         workplace.database_url,
-        "SELECT market, extract(microsecond FROM time)::int % 1000000, status FROM poller.polls ORDER BY time, market",
+        "SELECT market, extract(microsecond FROM time)::int % 1000000, count(*) FROM poller.polls WHERE status = 'ok'"
+        " GROUP BY 1, 2 ORDER BY 1",
     )
 
-    assert stored[:4] == [("coinm", 0, "ok"), ("usdm", 0, "ok")] * 2
-    assert asked(exchange.journal) >= len(stored) >= 4
+    assert [row[:2] for row in stored] == [("coinm", 0), ("usdm", 0)]
+    assert asked(exchange.journal) >= sum(row[2] for row in stored) >= 4
 
 
 async def test_rows_are_what_the_exchange_said(workplace: Workplace, exchange: SimulatedExchange) -> None:
@@ -70,17 +85,19 @@ async def test_rows_are_what_the_exchange_said(workplace: Workplace, exchange: S
 async def test_sigterm_during_a_poll_lets_it_end_and_stores_it(
     workplace: Workplace, exchange: SimulatedExchange
 ) -> None:
-    workplace.configure(interval="2s")
+    workplace.configure(interval="4s")
     async with workplace.running("run") as program:
         await program.until("poll stored", count=2, status="ok")
         exchange.faults.next(None, Delay(0.7), times=2)
         before = asked(exchange.journal)
-        await exchange.journal.wait_until(lambda journal: asked(journal) == before + 2)
+        await exchange.journal.wait_until(lambda journal: asked(journal) >= before + 2)
         assert await program.stop() == 0
-    statuses = query(workplace.database_url, "SELECT status, count(*) FROM poller.polls GROUP BY 1")
+    await store_what_is_left(workplace)
+    polls = query(workplace.database_url, "SELECT status, attempts FROM poller.polls ORDER BY time")
     runs = query(workplace.database_url, "SELECT stop_reason FROM poller.runs")
 
-    assert statuses == [("ok", asked(exchange.journal))]
+    assert sum(attempts for _, attempts in polls) == asked(exchange.journal)
+    assert polls[-2:] == [("ok", 1), ("ok", 1)]
     assert runs == [("signal",)]
 
 
@@ -106,11 +123,15 @@ async def test_kill_9_loses_nothing_that_was_spooled(workplace: Workplace) -> No
     async with workplace.running("run") as program:
         await program.until("poll stored", count=2, status="ok")
         assert await program.stop() == 0
-    gaps = query(workplace.database_url, "SELECT DISTINCT cause FROM poller.poll_gaps")
+    await store_what_is_left(workplace)
+    gaps = query(
+        workplace.database_url,
+        'SELECT DISTINCT cause FROM poller.poll_gaps WHERE "to" < (SELECT max(started_at) FROM poller.runs)',
+    )
     runs = query(workplace.database_url, "SELECT stopped_at IS NULL FROM poller.runs ORDER BY started_at")
 
     assert runs == [(True,), (False,)]
-    assert gaps in ([], [("crashed",)])
+    assert {cause for (cause,) in gaps} - OF_A_BUSY_MACHINE <= {"crashed"}
 
 
 async def test_without_a_schema_it_records_all_the_same_and_says_what_to_do(
@@ -125,9 +146,12 @@ async def test_without_a_schema_it_records_all_the_same_and_says_what_to_do(
         assert (code, output.splitlines()[-1]) == (0, "the schema is current")
         await program.until("poll stored", count=4, status="ok")
         assert await program.stop() == 0
-    stored = query(empty_database_url, "SELECT count(DISTINCT time) = count(*) / 2, min(status) FROM poller.polls")
+    await store_what_is_left(workplace, empty_database_url)
+    stored = query(empty_database_url, "SELECT count(DISTINCT time) = count(*) / 2, sum(attempts) FROM poller.polls")
+    statuses = query(empty_database_url, "SELECT DISTINCT status FROM poller.polls")
 
-    assert stored == [(True, "ok")]
+    assert stored == [(True, asked(exchange.journal))]
+    assert {status for (status,) in statuses} - OF_A_BUSY_MACHINE == {"ok"}
 
 
 async def test_a_migration_that_waits_does_not_keep_it_from_recording(
@@ -186,11 +210,13 @@ async def test_a_host_that_is_an_hour_wrong_files_history_in_exchange_time(
         assert await program.stop() == 0
     stored = query(
         workplace.database_url,
-        "SELECT DISTINCT status, round(extract(epoch FROM time - stored_at) / 60), attempts,"
-        " round(clock_offset_ms / 60000.0) FROM poller.polls",
+        "SELECT DISTINCT round(extract(epoch FROM time - stored_at) / 60), attempts,"
+        " round(clock_offset_ms / 60000.0) FROM poller.polls WHERE status = 'ok'",
     )
+    statuses = query(workplace.database_url, "SELECT DISTINCT status FROM poller.polls")
 
-    assert stored == [("ok", 60, 1, 60)]
+    assert stored == [(60, 1, 60)]
+    assert {status for (status,) in statuses} - OF_A_BUSY_MACHINE == {"ok"}
 
 
 async def test_ticks_of_a_process_that_was_asleep_are_recorded_as_skipped(workplace: Workplace) -> None:
@@ -210,7 +236,8 @@ async def test_ticks_of_a_process_that_was_asleep_are_recorded_as_skipped(workpl
     gaps = query(workplace.database_url, "SELECT DISTINCT market, cause FROM poller.poll_gaps ORDER BY market")
 
     assert missing == [(timedelta(seconds=1),)]
-    assert gaps == [("coinm", "skipped"), ("usdm", "skipped")]
+    assert {("coinm", "skipped"), ("usdm", "skipped")} <= set(gaps)
+    assert {cause for _, cause in gaps} <= OF_A_BUSY_MACHINE | {"stopped"}
 
 
 async def test_the_embedded_database_is_started_again_when_it_dies(workplace: Workplace) -> None:
@@ -228,19 +255,21 @@ async def test_the_embedded_database_is_started_again_when_it_dies(workplace: Wo
         )
         assert await program.stop() == 0
 
-    assert set(stored) == {("ok", timedelta(seconds=1)), ("ok", None)}
+    assert {status for status, _ in stored} - OF_A_BUSY_MACHINE == {"ok"}
+    assert {step for _, step in stored} == {timedelta(seconds=1), None}
     assert not (directory / "data" / "postmaster.pid").exists()
 
 
 async def test_a_malformed_reply_is_kept_and_polling_goes_on(workplace: Workplace, exchange: SimulatedExchange) -> None:
-    exchange.faults.next(Market.USDM, truncated)
+    exchange.faults.next(Market.USDM, truncated, times=None)
     async with workplace.running("run") as program:
         await program.until("poll stored", status="malformed")
+        exchange.faults.clear()
         await program.until("poll stored", market="usdm", status="ok")
         assert await program.stop() == 0
     rejected = query(
         workplace.database_url,
-        "SELECT market, reason, body IS NOT NULL, body_bytes > 100 FROM poller.rejected_payloads",
+        "SELECT DISTINCT market, reason, body IS NOT NULL, body_bytes > 100 FROM poller.rejected_payloads",
     )
 
     assert rejected == [("usdm", "Input data was truncated", True, True)]
@@ -254,16 +283,21 @@ async def test_a_refused_account_says_so_and_is_left_alone(workplace: Workplace,
         paused = await program.until("poll stored", status="paused")
         await program.until("poll stored", status="ok", market="coinm")
         assert await program.stop() == 0
+    await store_what_is_left(workplace)
+    sent = query(
+        workplace.database_url, "SELECT status, attempts FROM poller.polls WHERE market = 'usdm' AND attempts > 0"
+    )
 
     assert refused["error"] == message
     assert paused["error"].endswith(message)
-    assert [seen.method for seen in exchange.journal.requests].count(METHODS[Market.USDM]) == 1
+    assert [status for status, _ in sent if status not in OF_A_BUSY_MACHINE] == ["unauthorized"]
+    assert [seen.method for seen in exchange.journal.requests].count(METHODS[Market.USDM]) == sum(n for _, n in sent)
 
 
 async def test_a_ban_survives_a_kill(workplace: Workplace, exchange: SimulatedExchange) -> None:
     async with workplace.running("run") as program:
         await program.until("poll stored", count=2, status="ok")
-        exchange.ban(6)
+        exchange.ban(3600)
         await program.until("address banned")
         await program.until("poll stored", status="paused")
         program.process.kill()
@@ -273,7 +307,6 @@ async def test_a_ban_survives_a_kill(workplace: Workplace, exchange: SimulatedEx
         banned = await program.until("address banned")
         paused = await program.until("poll stored", status="paused")
         assert (len(exchange.journal.requests), len(exchange.journal.handshakes)) == seen
-        await program.until("poll stored", status="ok")
         assert await program.stop() == 0
     refused = [request.status for request in exchange.journal.requests if request.status == 418]
 
@@ -411,7 +444,8 @@ def everything(url: str) -> Iterator[str]:
 
 async def test_no_table_holds_a_key_or_a_secret(workplace: Workplace, exchange: SimulatedExchange) -> None:
     key = exchange.key("main")
-    exchange.faults.next(Market.USDM, ErrorReply(status=400, code=-1, msg=f"bad key {key.api_key} from 203.0.113.9"))
+    refusal = ErrorReply(status=400, code=-1, msg=f"bad key {key.api_key} from 203.0.113.9")
+    exchange.faults.next(Market.USDM, refusal, times=None)
     async with workplace.running("run") as program:
         await program.until("poll stored", status="rejected")
         await program.until("poll stored", count=2, status="ok")

@@ -37,7 +37,7 @@ async def test_a_ban_is_noted_before_the_context_ends_and_known_after_a_restart(
     await first.close()
     second = await Spool.open(tmp_path / "spool.sqlite", max_size=MIB)
 
-    assert 290 < await noted_ban_seconds(second) <= 300
+    assert 180 < await noted_ban_seconds(second) <= 300
     await second.close()
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -301,11 +301,18 @@ def test_a_missing_wheel_is_told_with_the_command_that_installs_it() -> None:
         find_wheel("a_package_that_nobody_installed")
 
 
+def arguments_of_all() -> Iterator[bytes]:
+    """Yield the command line of each process of this machine."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended since
+            yield path.read_bytes()
+
+
 def test_the_password_is_in_one_private_file_only(embedded_directory: Path, server: EmbeddedPostgres) -> None:
     server.start()
     password = password_of(server).encode()
     files = [path for path in embedded_directory.rglob("*") if path.is_file() and password in path.read_bytes()]
-    arguments = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    arguments = list(arguments_of_all())
 
     assert files == [embedded_directory / "pgpass"]
     assert (embedded_directory / "pgpass").stat().st_mode & 0o777 == 0o600

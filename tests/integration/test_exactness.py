@@ -47,7 +47,11 @@ async def came_back(store: Store, url: str, texts: Sequence[str]) -> list[str]:
     return [str(text) for row in stored for text in row if text is not None]
 
 
-@settings(max_examples=BATCHES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=BATCHES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(seed=st.integers(0, 2**64))
 async def test_a_hundred_thousand_amounts_survive_exactly(store: Store, database_url: str, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - made reproducible by its seed
@@ -58,7 +62,9 @@ async def test_a_hundred_thousand_amounts_survive_exactly(store: Store, database
     assert [Decimal(text) for text in stored] == [Decimal(text) for text in texts]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(numbers=st.lists(st.decimals(allow_nan=False, allow_infinity=False), min_size=1, max_size=50))
 async def test_any_finite_number_survives_or_is_refused(
     store: Store, database_url: str, numbers: list[Decimal]

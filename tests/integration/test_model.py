@@ -26,7 +26,6 @@ def _here(plain_database_url: str, tmp_path: Path) -> Iterator[type[Machine]]:
         yield Here
 
 
-@pytest.mark.timeout(300)
 def test_every_acknowledged_tick_is_stored_once_with_the_rows_of_one_reply(here: type[Machine]) -> None:
     few = settings(
         max_examples=25,

@@ -22,7 +22,7 @@ from poller.storage.embedded import EmbeddedPostgres
 from poller.storage.schema import upgrade
 from poller.storage.store import WATCHDOG_SECONDS, Store
 from poller.writer import Writer
-from tests.support.database import close_to_others, execute, new_database
+from tests.support.database import close_to_others, end_stores, execute, new_database
 from tests.support.frozen import frozen
 from tests.support.passage import Passage, passage_to
 from tests.support.replies import TIME, envelope, observed, usdm_asset, usdm_result
@@ -53,6 +53,7 @@ class Place:
     url: str
     way: Passage
     spool: Spool
+    store: Store
     writer: Writer
     failures: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     _next: int = 0
@@ -66,6 +67,10 @@ class Place:
     async def until_drained(self) -> None:
         self.writer.wake()
         await self.writer.drained.wait()
+
+    def be_patient(self, seconds: float) -> None:
+        """Take silence for an outage after so long, from the next call on."""
+        self.store._watchdog_seconds = seconds
 
     def note(self, _logger: object, _method: str, event: EventDict) -> EventDict:
         if event["event"] == "not storing":
@@ -83,17 +88,15 @@ class Place:
 
 
 @asynccontextmanager
-async def place(
-    url: str, folder: Path, *, through: str = "", watchdog_seconds: float = PATIENT
-) -> AsyncIterator[Place]:
+async def place(url: str, folder: Path, *, through: str = "") -> AsyncIterator[Place]:
     """Have a writer run; `through` is the address that it uses, as far as it differs from `url`."""
     spool = await Spool.open(folder / "spool.sqlite", max_size=2**24)
     async with passage_to(through or url) as (way, address):
-        store = Store(address, watchdog_seconds=watchdog_seconds)
+        store = Store(address, watchdog_seconds=PATIENT)
         writer = Writer(spool=spool, store=store)
-        made = Place(url=url, way=way, spool=spool, writer=writer)
+        made = Place(url=url, way=way, spool=spool, store=store, writer=writer)
         with capture_logs([made.note]):
-            async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+            async with asyncio.timeout(240), asyncio.TaskGroup() as tasks:
                 task = tasks.create_task(writer.run())
                 yield made
                 task.cancel()
@@ -117,7 +120,7 @@ def sql(statement: LiteralString) -> Change:
         name = Identifier(at.url.rpartition("/")[2])
         where = administrative(at.url) if "{name}" in statement else at.url
         execute(where, SQL(statement).format(name=name))
-        execute(at.url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'poller'")
+        end_stores(at.url)
 
     return change
 
@@ -156,14 +159,15 @@ async def test_an_outage_loses_nothing_and_is_over_without_a_restart(
     kind: str, plain_database_url: str, tmp_path: Path
 ) -> None:
     begin, end, said = OUTAGES[kind]
-    patience = QUICK if said == SILENCE else PATIENT
-    async with place(plain_database_url, tmp_path, watchdog_seconds=patience) as at:
+    async with place(plain_database_url, tmp_path) as at:
         await at.poll(3)
         await at.until_drained()
+        at.be_patient(QUICK if said == SILENCE else PATIENT)
         await begin(at)
         await at.poll(5)
         reasons = [await at.until_failed(), await at.until_failed()]
         await at.poll(5)
+        at.be_patient(PATIENT)
         await end(at)
         await at.until_drained()
 
@@ -186,12 +190,14 @@ async def test_a_server_whose_processes_are_stopped_is_noticed(
     durable_server: EmbeddedPostgres, tmp_path: Path
 ) -> None:
     upgrade(durable_server.url, lambda _: None)
-    async with place(durable_server.url, tmp_path, watchdog_seconds=QUICK) as at:
+    async with place(durable_server.url, tmp_path) as at:
         await at.poll(1)
         await at.until_drained()
+        at.be_patient(QUICK)
         with frozen(durable_server.url):
             await at.poll(5)
             while_stored, while_connecting = await at.until_failed(), await at.until_failed()
+            at.be_patient(PATIENT)
         await at.until_drained()
 
         assert at.stored() == 6
@@ -202,15 +208,20 @@ async def test_a_server_whose_processes_are_stopped_is_noticed(
 async def test_a_server_that_freezes_in_the_middle_of_a_question_is_hung_up_on(
     plain_database_url: str, tmp_path: Path, asked: bytes
 ) -> None:
-    async with place(plain_database_url, tmp_path, watchdog_seconds=QUICK) as at:
+    async with place(plain_database_url, tmp_path) as at:
         at.way.trap = asked
+        at.be_patient(3)  # also with the questions before that one
         await at.poll(3)
-        async with asyncio.timeout(8):  # psycopg alone would need ten seconds after ours
-            reason = await at.until_failed()
+        failed, beats = asyncio.create_task(at.until_failed()), 0
+        while not failed.done():
+            await asyncio.wait({failed}, timeout=0.1)
+            beats += 1
+        at.be_patient(PATIENT)
         await at.way.open()
         await at.until_drained()
 
-    assert reason == SILENCE
+    assert failed.result() == SILENCE
+    assert beats < 80  # psycopg alone would need ten seconds after ours
     assert at.stored() == 3
 
 

@@ -1,6 +1,7 @@
 """One poll against the simulated exchange on a real socket: every fault becomes its status."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
@@ -36,6 +37,7 @@ TIME = datetime(2026, 11, 21, 12, 0, 10, tzinfo=UTC)
 @pytest.fixture(name="journey")
 async def _journey(exchange: SimulatedExchange) -> AsyncIterator[Journey]:
     async with journey_to(exchange) as journey:
+        await journey.connected()
         yield journey
 
 
@@ -44,7 +46,7 @@ async def _way(journey: Journey) -> Exchange:
     return journey.exchange
 
 
-async def polled(way: Exchange, whom: Target, *, seconds: float = 5.0, time: datetime = TIME) -> Observation:
+async def polled(way: Exchange, whom: Target, *, seconds: float = 60.0, time: datetime = TIME) -> Observation:
     deadline = asyncio.get_running_loop().time() + seconds
     return await poll(whom, time, exchange=way, deadline=deadline, instance="run-1")
 
@@ -66,15 +68,16 @@ async def test_a_good_reply_is_kept_as_received(exchange: SimulatedExchange, way
     assert b'"rateLimits"' in body
     assert observation.requested_at is not None
     assert observation.received_at is not None
-    assert timedelta(0) <= observation.received_at - observation.requested_at < timedelta(seconds=5)
+    assert timedelta(0) <= observation.received_at - observation.requested_at < timedelta(seconds=60)
     assert observation.latency_ms is not None
 
 
 async def test_the_weight_that_the_exchange_tells_is_kept(exchange: SimulatedExchange, way: Exchange) -> None:
     observation = await polled(way, target(exchange))
+    told = json.loads(decompress(observation.codec, observation.body))["rateLimits"][0]
 
     assert observation.weight_used is not None
-    assert 10 <= observation.weight_used <= exchange.weight_used()
+    assert 5 <= told["count"] <= observation.weight_used <= 20  # which may be that of two minutes where one turns
     assert observation.weight_limit == 2400
 
 
@@ -171,6 +174,8 @@ async def test_a_late_reply_is_never_taken_for_the_next_tick(exchange: Simulated
 
 async def test_without_a_socket_nothing_is_sent(exchange: SimulatedExchange, way: Exchange) -> None:
     await exchange.stop()
+    while way.links[Market.USDM].connected:  # noqa: ASYNC110 - the link tells nobody
+        await asyncio.sleep(0)
     observation = await polled(way, target(exchange), seconds=0.3)
 
     assert (observation.status, observation.attempts, observation.requested_at) == (Status.DISCONNECTED, 0, None)
@@ -202,7 +207,7 @@ async def test_a_reply_that_cannot_be_read_is_kept_for_the_normaliser(
 
 async def test_a_frame_above_16_mib_is_malformed_without_bytes(exchange: SimulatedExchange, way: Exchange) -> None:
     exchange.faults.next(Market.USDM, oversized(17 * 1024 * 1024))
-    huge = await polled(way, target(exchange), seconds=8)
+    huge = await polled(way, target(exchange), seconds=120)
     after = await polled(way, target(exchange))
 
     assert (huge.status, huge.body) == (Status.MALFORMED, b"")
@@ -293,7 +298,7 @@ async def test_a_connection_is_made_when_a_ban_is_over_though_the_machine_slept_
 
     journey.pass_time(3601.0)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         connection = await connecting
     assert connection.is_open
     await connection.close()

@@ -76,7 +76,7 @@ async def test_what_a_restored_database_lost_of_the_last_minutes_comes_back_by_i
     await drained(writer_of(spool, plain_database_url))
     with earlier_state(plain_server, plain_database_url) as earlier:
         writer = writer_of(spool, plain_database_url)
-        async with running(writer), asyncio.timeout(30):
+        async with running(writer), asyncio.timeout(120):
             await append(spool, 2, 3)
             writer.wake()
             await writer.drained.wait()
@@ -94,7 +94,7 @@ async def test_a_server_that_is_replaced_behind_a_connection_that_survives_is_no
     with new_database(plain_server, extension=False, template=plain_template) as other:
         async with pooler(plain_database_url) as (between, url):
             writer = writer_of(spool, url)
-            async with running(writer), asyncio.timeout(30):
+            async with running(writer), asyncio.timeout(120):
                 await append(spool, 0, 1)
                 writer.wake()
                 await writer.drained.wait()
@@ -183,7 +183,7 @@ async def test_what_it_lost_before_is_replayed_beside_the_daemon(
         await drained(writer_of(spool, plain_database_url))
         earlier.restore()
         writer = writer_of(spool, plain_database_url)
-        async with running(writer), asyncio.timeout(30):
+        async with running(writer), asyncio.timeout(120):
             await writer.drained.wait()
             assert numbers(plain_database_url) == [3]
 

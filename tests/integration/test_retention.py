@@ -172,7 +172,7 @@ async def test_a_schedule_drops_by_itself_as_soon_as_the_database_is_open(plain_
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(schedule.run(stop))
         await store.open()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while not noted(plain_database_url):  # noqa: ASYNC110 - the database announces nothing
                 await asyncio.sleep(0.05)
         stop.set()

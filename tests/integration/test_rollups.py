@@ -251,13 +251,13 @@ async def test_a_backlog_is_worked_off_in_pieces(store: Store, database_url: str
 
 
 async def test_an_hour_that_lasts_is_made_and_stays_queued(store: Store, database_url: str) -> None:
-    now = datetime.now(UTC).replace(microsecond=0)
-    await store.save(ok(now))
+    soon = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=10)  # so that its hour lasts longer than this
+    await store.save(ok(soon))
 
     assert refresh(database_url) == 0
 
-    assert execute(database_url, "SELECT hour, ticks_stored FROM poller.hourly_ticks") == [(hour_of(now), 1)]
-    assert execute(database_url, "SELECT hour FROM poller.rollup_queue") == [(hour_of(now),)]
+    assert execute(database_url, "SELECT hour, ticks_stored FROM poller.hourly_ticks") == [(hour_of(soon), 1)]
+    assert execute(database_url, "SELECT hour FROM poller.rollup_queue") == [(hour_of(soon),)]
 
 
 async def test_hours_without_any_poll_are_missed_as_they_pass(store: Store, database_url: str) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 
 import aiohttp
@@ -26,6 +27,8 @@ from poller.simulator.faults import (
 )
 from poller.simulator.scripts import Stage
 from tests.support.exchange import invalid_utf8, oversized, request_frame
+from tests.support.secrecy import confide
+from tests.support.virtual_time import run_in_virtual_time
 
 Socket = aiohttp.ClientWebSocketResponse
 USDM = Market.USDM
@@ -48,6 +51,19 @@ async def _socket(exchange: SimulatedExchange, session: aiohttp.ClientSession) -
         yield socket
 
 
+@asynccontextmanager
+async def connected(**rules: float) -> AsyncIterator[tuple[SimulatedExchange, Socket]]:
+    """Have a connection to an exchange with these rules, on the loop that runs now: one of virtual time."""
+    async with (
+        SimulatedExchange(rules=ConnectionRules(**rules)) as exchange,
+        aiohttp.ClientSession() as session,
+        session.ws_connect(exchange.ws_url(USDM), autoping=False) as socket,
+    ):
+        key = exchange.add_account("main")
+        confide(key.api_key, key.api_secret)
+        yield exchange, socket
+
+
 async def send(exchange: SimulatedExchange, socket: Socket, request_id: str = "1") -> None:
     frame = request_frame(
         exchange.key("main"), "v2/account.status", request_id=request_id, timestamp=exchange.server_ms()
@@ -59,49 +75,59 @@ async def replied_id(socket: Socket) -> object:
     return json.loads(await socket.receive_str())["id"]
 
 
-@with_rules(ping_interval=0.05, pong_timeout=1)
-async def test_a_client_that_answers_pings_stays_connected(exchange: SimulatedExchange, socket: Socket) -> None:
-    # Thirty pings take longer than the timeout.
-    for _ in range(30):
-        ping = await socket.receive()
-        assert ping.type is aiohttp.WSMsgType.PING
-        await socket.pong(ping.data)
-    await exchange.journal.wait_until(lambda journal: journal.pongs[USDM] == 30)
+def test_a_client_that_answers_pings_stays_connected() -> None:
+    async def main() -> None:
+        # Thirty pings take longer than the timeout.
+        async with connected(ping_interval=0.05, pong_timeout=1) as (exchange, socket):
+            for _ in range(30):
+                ping = await socket.receive()
+                assert ping.type is aiohttp.WSMsgType.PING
+                await socket.pong(ping.data)
+            await exchange.journal.wait_until(lambda journal: journal.pongs[USDM] == 30)
 
-    assert len(exchange.connections) == 1
+            assert len(exchange.connections) == 1
+
+    run_in_virtual_time(main())
 
 
 @pytest.mark.parametrize("answers", [False, True], ids=["silent", "wrong payload"])
-@with_rules(ping_interval=0.01, pong_timeout=0.1)
-async def test_a_client_that_does_not_answer_pings_is_hung_up_on(
-    exchange: SimulatedExchange,
-    socket: Socket,
-    answers: bool,  # noqa: FBT001 - parametrized
-) -> None:
-    while (message := await socket.receive()).type is aiohttp.WSMsgType.PING:
-        if answers:
-            await socket.pong(b"unsolicited")
+def test_a_client_that_does_not_answer_pings_is_hung_up_on(answers: bool) -> None:  # noqa: FBT001 - parametrized
+    async def main() -> None:
+        async with connected(ping_interval=0.01, pong_timeout=0.1) as (exchange, socket):
+            while (message := await socket.receive()).type is aiohttp.WSMsgType.PING:
+                if answers:
+                    await socket.pong(b"unsolicited")
 
-    assert (message.type, message.data, message.extra) == (aiohttp.WSMsgType.CLOSE, 1008, "Pong timeout")
-    assert not exchange.journal.pongs
+            assert (message.type, message.data, message.extra) == (aiohttp.WSMsgType.CLOSE, 1008, "Pong timeout")
+            assert not exchange.journal.pongs
 
-
-@with_rules(lifetime=0.1, shutdown_notice=0.05)
-async def test_an_old_connection_is_announced_to_end_and_ends(exchange: SimulatedExchange, socket: Socket) -> None:
-    event = json.loads(await socket.receive_str())
-    close = await socket.receive()
-
-    assert event["event"]["e"] == "serverShutdown"
-    assert abs(event["event"]["E"] - exchange.server_ms()) < 60_000
-    assert (close.type, close.data) == (aiohttp.WSMsgType.CLOSE, 1001)
+    run_in_virtual_time(main())
 
 
-@with_rules(lifetime=0.05)
-async def test_without_notice_an_old_connection_just_ends(exchange: SimulatedExchange, socket: Socket) -> None:
-    close = await socket.receive()
+def test_an_old_connection_is_announced_to_end_and_ends() -> None:
+    async def main() -> None:
+        async with connected(lifetime=100, shutdown_notice=50) as (exchange, socket):
+            event = json.loads(await socket.receive_str())
+            announced = asyncio.get_running_loop().time()
+            close = await socket.receive()
 
-    assert (close.type, close.data) == (aiohttp.WSMsgType.CLOSE, 1001)
-    assert exchange.journal.handshake_count[USDM] == 1
+            assert event["event"]["e"] == "serverShutdown"
+            assert abs(event["event"]["E"] - exchange.server_ms()) < 60_000
+            assert (close.type, close.data) == (aiohttp.WSMsgType.CLOSE, 1001)
+            assert (round(announced), round(asyncio.get_running_loop().time())) == (50, 100)
+
+    run_in_virtual_time(main())
+
+
+def test_without_notice_an_old_connection_just_ends() -> None:
+    async def main() -> None:
+        async with connected(lifetime=100) as (exchange, socket):
+            close = await socket.receive()
+
+            assert (close.type, close.data) == (aiohttp.WSMsgType.CLOSE, 1001)
+            assert exchange.journal.handshake_count[USDM] == 1
+
+    run_in_virtual_time(main())
 
 
 async def test_a_clients_ping_is_answered_with_its_payload(exchange: SimulatedExchange, socket: Socket) -> None:
@@ -112,12 +138,16 @@ async def test_a_clients_ping_is_answered_with_its_payload(exchange: SimulatedEx
     assert not exchange.journal.requests
 
 
-async def test_a_delayed_reply_lets_others_pass(exchange: SimulatedExchange, socket: Socket) -> None:
-    exchange.faults.next(USDM, Delay(0.1))
-    await send(exchange, socket, "slow")
-    await send(exchange, socket, "quick")
+def test_a_delayed_reply_lets_others_pass() -> None:
+    async def main() -> None:
+        async with connected() as (exchange, socket):
+            exchange.faults.next(USDM, Delay(0.1))
+            await send(exchange, socket, "slow")
+            await send(exchange, socket, "quick")
 
-    assert [await replied_id(socket) for _ in range(2)] == ["quick", "slow"]
+            assert [await replied_id(socket) for _ in range(2)] == ["quick", "slow"]
+
+    run_in_virtual_time(main())
 
 
 async def test_a_late_reply_follows_the_next_one(exchange: SimulatedExchange, socket: Socket) -> None:
@@ -211,22 +241,21 @@ async def test_a_reset_ends_a_conversation(exchange: SimulatedExchange, socket: 
     assert socket.close_code == aiohttp.WSCloseCode.ABNORMAL_CLOSURE
 
 
-@with_rules(ping_interval=0.3, pong_timeout=0.4, lifetime=0.5)
-async def test_a_frozen_connection_stays_open_and_silent(
-    exchange: SimulatedExchange, session: aiohttp.ClientSession
-) -> None:
-    exchange.faults.next(USDM, Freeze())
-    patience = aiohttp.ClientWSTimeout(ws_close=0.1)
-    async with session.ws_connect(exchange.ws_url(USDM), timeout=patience, autoping=False) as socket:
-        await send(exchange, socket, "frozen")
-        await exchange.journal.wait_until(lambda journal: bool(journal.requests))
-        await send(exchange, socket, "ignored")
-        await socket.ping()
-        with pytest.raises(TimeoutError):
-            await socket.receive(timeout=0.8)
-        assert not socket.closed
-        assert len(exchange.connections) == 1
-        assert exchange.journal.request_count[USDM] == 1
+def test_a_frozen_connection_stays_open_and_silent() -> None:
+    async def main() -> None:
+        async with connected(ping_interval=180, pong_timeout=600, lifetime=3600) as (exchange, socket):
+            exchange.faults.next(USDM, Freeze())
+            await send(exchange, socket, "frozen")
+            await exchange.journal.wait_until(lambda journal: bool(journal.requests))
+            await send(exchange, socket, "ignored")
+            await socket.ping()
+            with pytest.raises(TimeoutError):
+                await socket.receive(timeout=2 * 3600)
+            assert not socket.closed
+            assert len(exchange.connections) == 1
+            assert exchange.journal.request_count[USDM] == 1
+
+    run_in_virtual_time(main())
 
 
 async def test_a_frozen_connection_is_forgotten_when_its_client_gives_up(
@@ -237,7 +266,7 @@ async def test_a_frozen_connection_is_forgotten_when_its_client_gives_up(
         await send(exchange, socket)
         await exchange.journal.wait_until(lambda journal: bool(journal.requests))
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while exchange.connections:  # noqa: ASYNC110 - nothing but the loop tells when the server noticed
             await asyncio.sleep(0)
 

@@ -151,7 +151,7 @@ entries = st.one_of(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], max_examples=60)
 @given(batch=st.lists(entries, min_size=1, max_size=5))
 def test_any_entries_come_back_as_they_were_and_in_their_order(tmp_path: Path, batch: list[Entry]) -> None:
     async def through_the_spool() -> list[Entry]:

@@ -14,7 +14,7 @@ from poller.errors import ConfigError, StoreUnavailableError, UnstorableError
 from poller.observation import Status
 from poller.records import Snapshot
 from poller.storage.store import Saved, Store
-from tests.support.database import execute, until_blocked
+from tests.support.database import end_stores, execute, until_blocked
 from tests.support.snapshots import TICK, balance, malformed, ok, poll_row, position, tick
 
 POISON = {
@@ -86,9 +86,7 @@ async def test_a_connection_that_ends_in_a_save_stores_nothing_and_the_next_save
         async with asyncio.TaskGroup() as tasks:
             save = tasks.create_task(_failure(store, ok()))
             await until_blocked(database_url)
-            execute(
-                database_url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'poller'"
-            )
+            end_stores(database_url)
         holder.rollback()
 
     assert "terminating connection" in str(save.result())
@@ -118,9 +116,7 @@ async def test_a_save_that_was_cancelled_stores_nothing_and_the_next_works(store
 
 
 async def test_an_idle_connection_that_ended_costs_one_failure(store: Store, database_url: str) -> None:
-    execute(
-        database_url, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'poller'"
-    )
+    end_stores(database_url)
 
     await _failure(store, ok())
     await store.open()
@@ -170,13 +166,15 @@ def test_an_address_that_is_none_is_a_fault_of_the_configuration(url: str) -> No
 
 async def test_a_server_that_falls_silent_is_noticed(plain_database_url: str) -> None:
     async with _freezable(plain_database_url) as (url, freeze):
-        store = Store(url, watchdog_seconds=3)
+        store = Store(url)
         await store.open()
         freeze.set()
+        patience, store._watchdog_seconds = store._watchdog_seconds, 0.5
 
         assert str(await _failure(store, ok())) == "the database does not answer"
 
         freeze.clear()
+        store._watchdog_seconds = patience
         await store.open()
         assert await store.save(ok()) is Saved.NEW
         await store.close()

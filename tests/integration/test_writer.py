@@ -29,7 +29,7 @@ from poller.storage.embedded import EmbeddedPostgres
 from poller.storage.schema import upgrade
 from poller.storage.store import Store
 from poller.writer import Listener, Writer
-from tests.support.database import execute
+from tests.support.database import end_stores, execute
 from tests.support.replies import TIME, envelope, observed, unanswered, usdm_asset, usdm_position, usdm_result
 
 USDT = usdm_asset("USDT", "5.5")
@@ -55,7 +55,7 @@ async def writing(spool: Spool, url: str, *listeners: Listener) -> AsyncIterator
 
 
 async def drained(spool: Spool, url: str, *listeners: Listener) -> None:
-    async with writing(spool, url, *listeners) as writer, asyncio.timeout(30):
+    async with writing(spool, url, *listeners) as writer, asyncio.timeout(120):
         await writer.drained.wait()
 
 
@@ -335,15 +335,11 @@ async def test_drift_is_told_once_and_stored(spool: Spool, plain_database_url: s
 async def test_a_lost_connection_is_replaced_and_the_last_minutes_are_offered_again(
     spool: Spool, plain_database_url: str
 ) -> None:
-    async with writing(spool, plain_database_url) as writer, asyncio.timeout(30):
+    async with writing(spool, plain_database_url) as writer, asyncio.timeout(120):
         await spool.append(tick(0))
         writer.wake()
         await writer.drained.wait()
-        execute(
-            plain_database_url,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'poller'"
-            " AND datname = current_database()",
-        )
+        end_stores(plain_database_url)
         execute(
             plain_database_url,
             "TRUNCATE poller.polls, poller.account_totals, poller.asset_balances, poller.positions,"
@@ -359,7 +355,7 @@ async def test_a_lost_connection_is_replaced_and_the_last_minutes_are_offered_ag
 async def test_a_database_that_is_down_loses_nothing(spool: Spool, durable_server: EmbeddedPostgres) -> None:
     upgrade(durable_server.url, lambda _: None)
     url = durable_server.url
-    async with writing(spool, url) as writer, asyncio.timeout(60):
+    async with writing(spool, url) as writer, asyncio.timeout(120):
         await spool.append(tick(0))
         writer.wake()
         await writer.drained.wait()
@@ -382,7 +378,7 @@ async def test_a_schema_that_is_behind_is_waited_for(spool: Spool, empty_databas
 
     await spool.append(tick(0))
     with capture_logs([note]) as logs:
-        async with writing(spool, empty_database_url) as writer, asyncio.timeout(60):
+        async with writing(spool, empty_database_url) as writer, asyncio.timeout(120):
             await failed.wait()
             await asyncio.to_thread(upgrade, empty_database_url, lambda _: None)
             await writer.drained.wait()

@@ -23,6 +23,8 @@ pytestmark = [
     ),
 ]
 
+_PATIENCE_MS = 60_000  # by default they give a busy machine a second or five
+
 KEY_TYPES: tuple[KeyType, ...] = ("hmac", "rsa", "ed25519")
 
 # `Any`: the SDKs' own annotations are partly wrong (parameters that default to None, but are not optional).
@@ -70,6 +72,7 @@ def _websocket_settings(
         api_secret=key.api_secret,
         private_key=key.private_key_pem.decode() if key.private_key_pem else None,
         stream_url=exchange.ws_url(market),
+        timeout=_PATIENCE_MS,
         **settings,
     )
 
@@ -152,7 +155,9 @@ async def test_the_sdk_reads_time_and_contracts_over_rest(exchange: SimulatedExc
     from binance_common.configuration import ConfigurationRestAPI
 
     configuration: Any = ConfigurationRestAPI
-    rest_api = _client(market, config_rest_api=configuration(base_path=exchange.rest_url(market))).rest_api
+    rest_api = _client(
+        market, config_rest_api=configuration(base_path=exchange.rest_url(market), timeout=_PATIENCE_MS)
+    ).rest_api
     told = await asyncio.to_thread(rest_api.check_server_time)
     listed = await asyncio.to_thread(rest_api.exchange_information)
 

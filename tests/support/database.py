@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from secrets import token_hex
 from typing import LiteralString
 
@@ -40,10 +40,22 @@ def compress(url: str) -> int:
 
 
 async def until_blocked(url: str) -> None:
-    """Return as soon as a statement of a store waits for another transaction."""
-    waits = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'poller' AND wait_event_type = 'Lock'"
+    """Return as soon as a statement of a store waits for another transaction of its database."""
+    waits = (
+        "SELECT 1 FROM pg_stat_activity WHERE application_name = 'poller' AND datname = current_database() "
+        "AND wait_event_type = 'Lock'"
+    )
     while not execute(url, waits):  # noqa: ASYNC110 - nothing announces a wait for a lock
         await asyncio.sleep(0.01)
+
+
+def end_stores(url: str) -> None:
+    """End the connections of the stores of a database; tests beside this one have their own on the same server."""
+    execute(
+        url,
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+        "WHERE application_name = 'poller' AND datname = current_database()",
+    )
 
 
 @contextmanager
@@ -52,13 +64,21 @@ def new_database(server: str, *, extension: bool, template: str = "template0") -
     name = f"test_{token_hex(8)}"
     url = f"{server.rpartition('/')[0]}/{name}"
     with psycopg.connect(server, autocommit=True) as administrator:
-        administrator.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
+        _alone(administrator, SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
         try:
             if extension:
                 execute(url, "CREATE EXTENSION timescaledb")
             yield url
         finally:
-            administrator.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+            _alone(administrator, SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+def _alone(administrator: psycopg.Connection, statement: Composed) -> None:
+    """Execute what needs a database for itself: the server ends others in it, and waits five seconds for their end."""
+    while True:
+        with suppress(psycopg.errors.ObjectInUse):
+            administrator.execute(statement)
+            return
 
 
 def close_to_others(server: str, url: str) -> str:
@@ -142,8 +162,8 @@ def _plain_database_url(plain_server: str, plain_template: str) -> Iterator[str]
 
 @pytest.fixture(name="store")
 async def _store(database_url: str) -> AsyncIterator[Store]:
-    """An open store, on each kind of server in turn."""
-    store = Store(database_url)
+    """An open store, on each kind of server in turn; it waits for a busy machine, and for a test that holds a lock."""
+    store = Store(f"{database_url}?options=-c%20lock_timeout%3D60s%20-c%20statement_timeout%3D60s", watchdog_seconds=90)
     await store.open()
     yield store
     await store.close()

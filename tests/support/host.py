@@ -102,6 +102,8 @@ class Kept:
     status: Status | None
     at: float
     late_seconds: float | None
+    received_at: datetime | None
+    clock_offset_ms: int | None
 
 
 @dataclass
@@ -131,7 +133,8 @@ class History(Writer):
         if observation.requested_at is not None:
             believed = self.journey.exchange.clock.now().timestamp()
             late = (observation.requested_at - observation.time).total_seconds() + self.host.exchange() - believed
-        return Kept(observation.time, observation.status, self.host.now, late)
+        received_at, offset_ms = observation.received_at, observation.clock_offset_ms
+        return Kept(observation.time, observation.status, self.host.now, late, received_at, offset_ms)
 
 
 class InPlace(Executor):
@@ -148,16 +151,22 @@ class InPlace(Executor):
 
 @asynccontextmanager
 async def recorded(
-    host: Host, exchange: SimulatedExchange, folder: Path, accounts: Sequence[str] = ("main",)
+    host: Host,
+    exchange: SimulatedExchange,
+    folder: Path,
+    accounts: Sequence[str] = ("main",),
+    *,
+    measured: bool = True,
 ) -> AsyncIterator[History]:
-    """Poll each account every second as long as the context lasts."""
+    """Poll each account every second as long as the context lasts, by a clock that was measured before or not."""
     thread: Any = InPlace()  # all that a spool needs of its thread
     spool = Spool(folder / "spool.sqlite", max_size=2**30, now=lambda: datetime.now(UTC), thread=thread)
     spool._file._database._connection.execute("PRAGMA synchronous = OFF")  # a disk takes its real time
     async with journey_to(exchange, steady=host.boot) as journey:
         weight = journey.wire.budget.weight
         weight._steady = weight._minute._steady = lambda: host.now  # by itself it asks this computer
-        await journey.exchange.clock.measure()
+        if measured:
+            await journey.exchange.clock.measure()
         targets = [replace(target(exchange, Market.USDM, label), interval_seconds=1) for label in accounts]
         way = journey.way(*targets)
         history = History(host, spool, journey)

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+
+from poller.storage.embedded_port import choose_port
 
 SESSIONS = 3
 _CONFIG = """
@@ -77,9 +78,9 @@ def _use_all_sessions(url: str) -> None:
 
 
 def free_port() -> int:
-    """Return a port that nobody uses just now."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    """Return a port that nobody uses just now, and that no connection is given before somebody listens there."""
+    with tempfile.TemporaryDirectory() as directory:
+        return choose_port(Path(directory), lambda _: None)
 
 
 def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:

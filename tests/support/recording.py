@@ -13,6 +13,7 @@ from poller.observation import Environment
 from poller.spool import Spool
 from poller.storage.store import Store
 from poller.writer import Writer
+from tests.support.writing import drained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,7 @@ async def recording(way: Way, *, folder: Path, url: str) -> AsyncIterator[Record
                 yield Recording(recorder=recorder, spool=spool, store=store, writer=writer)
             finally:
                 stop.set()
+        await drained(writer)  # the recorder itself waits a second for that, and leaves the rest to its next run
     finally:
         await store.close()
         await spool.close()

@@ -56,7 +56,12 @@ class Journey:
         self._ahead += seconds
         self.simulator.clock_offset += seconds
 
-    async def poll(self, label: str = "main", market: Market = Market.USDM, *, seconds: float = 5.0) -> Observation:
+    async def connected(self) -> None:
+        """Return when both markets are connected."""
+        while not all(link.connected for link in self.exchange.links.values()):  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0.001)
+
+    async def poll(self, label: str = "main", market: Market = Market.USDM, *, seconds: float = 60.0) -> Observation:
         deadline = asyncio.get_running_loop().time() + seconds
         whom = target(self.simulator, market, label)
         return await poll(whom, self.exchange.clock.now(), exchange=self.exchange, deadline=deadline, instance="run-1")

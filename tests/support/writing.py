@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from poller.writer import Writer
 
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 120.0
 
 
 @asynccontextmanager

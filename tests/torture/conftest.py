@@ -24,7 +24,7 @@ class ScenarioTest(pytest.Item):
         super().__init__(**given)  # type: ignore[arg-type]  # pytest's own arguments
         self._scenario = scenario
         self._seed = seed
-        self.add_marker(pytest.mark.timeout(240))
+        self.add_marker(pytest.mark.timeout(400))  # the scenario has a limit of its own, which tells more
 
     def runtest(self) -> None:
         outcome = asyncio.run(run_scenario(self._scenario, seed=self._seed, short=True))

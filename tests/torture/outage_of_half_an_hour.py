@@ -34,7 +34,7 @@ async def half_an_hour(chance: random.Random, terms: Terms) -> AsyncIterator[Fig
     async with passage_to(url) as (way, through):
         store = Store(through)
         long = _Long(spool=spool, writer=Writer(spool=spool, store=store), way=way, ticks=ticks[Market.USDM])
-        async for figure in long.figures(1500 if terms.short else 18_000, short=terms.short):
+        async for figure in long.figures(1500 if terms.short else 18_000, terms):
             yield figure
         await store.close()
     await spool.close()
@@ -63,7 +63,7 @@ class _Long:
         self.way = way
         self.ticks = ticks
 
-    async def figures(self, count: int, *, short: bool) -> AsyncIterator[Figure]:
+    async def figures(self, count: int, terms: Terms) -> AsyncIterator[Figure]:
         """Spool `count` polls with the database refusing, and drain them with it back."""
         self.way.refuse()
         memory = _resident()
@@ -85,9 +85,9 @@ class _Long:
             await self.writer.drained.wait()
             writing.cancel()
         yield Figure(name=f"MB that the memory grew by {count} polls", value=grown / _MEGABYTE, bound="< 20")
-        yield Figure(name="s from the return to the first write", value=first - back, bound="<= 20")
+        yield Figure(name="s from the return to the first write", value=first - back, bound=terms.within(20))
         rate = count / (drained - first)
-        yield Figure(name="usdm polls drained each s", value=rate, bound="" if short else ">= 1000")
+        yield Figure(name="usdm polls drained each s", value=rate, bound="" if terms.short else ">= 1000")
         for name, at in (("half", 0.5), ("99 %", 0.99)):
             delay = delays[int(at * len(delays))]
             yield Figure(name=f"ms to append meanwhile, {name} of the polls", value=1000 * delay, bound="")

@@ -17,7 +17,7 @@ from tests.support.secrecy import confide
 
 Event = dict[str, Any]  # a line of the log: its keys depend on the event
 
-PATIENCE_SECONDS: Final = 60.0
+PATIENCE_SECONDS: Final = 120.0
 _SHOWN_LINES: Final = 40
 
 

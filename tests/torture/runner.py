@@ -17,7 +17,7 @@ from tests.torture.terms import Figure, Terms
 FOLDER: Final = Path(__file__).parent
 PACKAGE: Final = __package__ or "tests.torture"
 
-_SHORT_SECONDS: Final = 170.0
+_SHORT_SECONDS: Final = 280.0
 _LONG_SECONDS: Final = 3 * 3600.0
 
 Torture = Callable[[random.Random, Terms], AsyncIterator[Figure] | Awaitable[Iterable[Figure]]]

@@ -49,7 +49,7 @@ async def torture(chance: random.Random, terms: Terms) -> AsyncIterator[Figure]:
                 workplace = Workplace(folder, exchange, url, (f"a{own.getrandbits(64):x}",))
                 scene = Scene(workplace=workplace, server=server, chance=own, backlog=backlog)
                 seconds = await _seconds(name, state, scene)
-                bound = "<= 1" if state.again else "<= 5"
+                bound = terms.within(1 if state.again else 5)
                 lost = await asyncio.to_thread(_lost, workplace.spool, url)
                 return Figure(name=f"until it has ended (s): {name}", value=seconds, bound=bound), lost
 

@@ -31,6 +31,10 @@ class Terms:
     server: str
     short: bool
 
+    def within(self, seconds: float) -> str:
+        """Return the bound for what takes so long at most; beside other tests it may take ten times as long."""
+        return f"<= {10 * seconds if self.short else seconds:g}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:

@@ -86,7 +86,7 @@ async def _reasons(session: aiohttp.ClientSession) -> tuple[str, str]:
     with pytest.raises(HandshakeError) as handshake:
         await Connection.open(session, ENDPOINT.ws_url, Counter())
     with pytest.raises(RestUnavailableError) as clock:
-        await server_time(session, ENDPOINT)
+        await server_time(session, ENDPOINT, timeout_seconds=60)
     assert handshake.value.status is None
     printed = [line for caught in (handshake, clock) for line in traceback.format_exception(caught.value)]
     assert not any(secret in line for line in printed for secret in (PASSWORD, QUOTED))
@@ -98,7 +98,7 @@ async def test_both_interfaces_are_reached_through_the_proxy_and_by_no_other_way
     way.proxy.credentials = f"{USER}:{PASSWORD}" if userinfo else None
 
     async with way.session(userinfo) as session:
-        sample = (await server_time(session, ENDPOINT)).value
+        sample = (await server_time(session, ENDPOINT, timeout_seconds=60)).value
         async with running(await Connection.open(session, ENDPOINT.ws_url, Counter())) as connection:
             reply = await connection.request("v2/account.status", {})
 

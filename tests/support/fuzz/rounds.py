@@ -32,7 +32,7 @@ _ACCOUNTS: Final = 25
 _GOOD_EVERY: Final = 8
 _WEIGHT: Final = 5
 _DEADLINE_SECONDS: Final = 1.5
-_GOOD_SECONDS: Final = 10.0
+_GOOD_SECONDS: Final = 60.0
 _DRAIN_SECONDS: Final = 120.0
 _INTERVAL: Final = timedelta(seconds=10)
 _START: Final = datetime(2026, 6, 1, tzinfo=UTC)

@@ -23,7 +23,8 @@ from tests.support.reading import Key
 
 INTERVAL: Final = timedelta(seconds=10)
 _BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_DRAIN_SECONDS: Final = 60.0 * SPEED
+_WATCHDOG_SECONDS: Final = 20.0 * SPEED  # of this loop: real ones, as a busy database takes them
+_DRAIN_SECONDS: Final = 120.0 * SPEED
 _images = count(1)
 
 
@@ -33,7 +34,8 @@ class Recorder:
     def __init__(self, folder: Path, url: str, gate: Gate, truth: Truth) -> None:
         self.gate = gate
         self._folder = folder
-        self._store = Store(url)  # closed at the end of each run; a new one would compile its statements anew
+        # Closed at the end of each run; a new one would compile its statements anew.
+        self._store = Store(url, watchdog_seconds=_WATCHDOG_SECONDS)
         self._truth = truth
         self._path = folder / "spool.sqlite"
         self._ticks = {pair: Ticks(INTERVAL) for pair in PAIRS}

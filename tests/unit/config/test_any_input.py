@@ -22,7 +22,9 @@ accounts.-.api_key accounts.-.api_secret accounts.-.api_key_file accounts.-.api_
 exchange.proxy accounts.-.private_key_file accounts.-.private_key_passphrase
 database database.url database.migration_url spool.path spool.max_size spool.keep log.format log.level
 """
-anything = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+anything = settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 
 FRAGMENTS = r"""
 { } [ ] : - | > ' " ? # @ & * ! ~ &a *a !!int !a!b ${ $${ ${A} <<: 1:30 é "\ud800" "\0" \UFFFFFFFF --- ... %YAML

@@ -96,7 +96,9 @@ def test_the_arithmetic_shows_the_largest_groups_of_many(tmp_path: Path) -> None
     assert "no interval fits so many accounts on one IP" in problem
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(number=st.integers(1, 130), share=st.sampled_from(["0.05", "0.29", "0.5", "1", "1.0"]))
 def test_the_interval_that_a_refusal_names_is_accepted_when_put_into_the_file(
     tmp_path: Path, number: int, share: str
