@@ -28,7 +28,7 @@ def _now() -> Row:
     equity = stat(
         "Equity",
         "Wallet balance + unrealised PnL at the last ok poll, for each unit apart: nothing is converted. USD "
-        "(multi-assets) is the whole account, whose assets are also counted one by one.",
+        "multi is the whole account, whose assets are also counted one by one.",
         now_by_unit("equity"),
         money("No balance"),
         background=False,
@@ -47,7 +47,7 @@ def _now() -> Row:
         money("No balance"),
         background=False,
     )
-    return Row(panels=((4, margin.worst_now()), (7, equity), (7, pnl), (6, available)), height=4)
+    return Row(panels=((4, margin.worst_now()), (7, equity), (7, pnl), (6, available)), height=6)
 
 
 def _state() -> Row:
@@ -58,7 +58,6 @@ def _state() -> Row:
         queries.STATE,
         "This account is not recorded now",
         {
-            "account": columns.column("Account"),
             "market": columns.MARKET,
             "last_status": columns.STATUS,
             "age": columns.age("Age"),
@@ -79,7 +78,6 @@ def _pools() -> Row:
         queries.POOLS,
         "No margin pool",
         {
-            "account": columns.column("Account"),
             "market": columns.MARKET,
             "pool": columns.column("Pool"),
             "margin_ratio": columns.ratio("Margin ratio"),
@@ -96,7 +94,6 @@ def _pools() -> Row:
         queries.BALANCES,
         "No balance",
         {
-            "account": columns.column("Account"),
             "market": columns.MARKET,
             "asset": columns.UNIT,
             "equity": columns.money("Equity"),
@@ -108,7 +105,7 @@ def _pools() -> Row:
             "max_withdraw_amount": columns.money("Withdrawable"),
         },
     )
-    return Row(panels=((11, pools), (13, balances)), height=8)
+    return Row(panels=((24, pools), (24, balances)), height=6)
 
 
 def _over_time() -> Row:
@@ -126,9 +123,10 @@ def _by_asset() -> Row:
         "Unrealised PnL in $asset",
         "In $asset, at the last ok poll of each step.",
         queries.PNL,
-        money("No balance in this range", "unrealised PnL, ${__field.labels.market}"),
+        signed("No balance in this range", "unrealised PnL, ${__field.labels.market}"),
         fillOpacity=10,
     )
+    _paint_losses(pnl)
     margins = lines(
         "Margins in $asset",
         "In $asset, at the last ok poll of each step, read from that poll itself: there is nothing where polls were "
@@ -148,23 +146,33 @@ def _by_asset() -> Row:
             maximum=0,
             name="drawdown, ${__field.labels.market}",
         ),
+        axisSoftMin=-0.05,
         fillOpacity=20,
     )
     daily = lines(
         "Daily change in $asset",
         "In $asset: equity at the last ok poll of each UTC day minus that of the day before, transfers included; "
-        "today so far. Nothing stands where the day before has no poll. At most the last 1999 days of the range.",
+        "today so far. Where the range ends now, it begins 30 days ago here. Nothing stands where the day before has "
+        "no poll.",
         queries.DAILY,
         signed("No day with one before it in this range", "change, ${__field.labels.market}"),
         drawStyle="bars",
         fillOpacity=60,
     )
+    daily["timeFrom"] = "30d"
+    _paint_losses(daily)
     return Row(
         title="In $asset",
         repeat="asset",
         panels=((12, equity), (12, pnl), (8, margins), (8, drawdown), (8, daily)),
         height=8,
     )
+
+
+def _paint_losses(panel: Json) -> None:
+    defaults = panel["fieldConfig"]["defaults"]
+    defaults["color"] = {"mode": "thresholds"}
+    defaults["custom"]["gradientMode"] = "scheme"
 
 
 def _changes() -> Row:

@@ -39,7 +39,7 @@ def _at_a_glance() -> Row:
     equity = stat(
         "Equity",
         "Wallet balance + unrealised PnL of all chosen accounts, for each unit apart: nothing is converted. Under "
-        "USD (multi-assets) are whole accounts in multi-assets mode, whose assets are also counted one by one.",
+        "USD multi are whole accounts in multi-assets mode, whose assets are also counted one by one.",
         now_by_unit("equity"),
         money("No balance"),
         background=False,
@@ -51,7 +51,7 @@ def _at_a_glance() -> Row:
         signed("No balance"),
         background=False,
     )
-    return Row(panels=((4, margin.worst_now()), (4, silent), (8, equity), (8, pnl)), height=4)
+    return Row(panels=((4, margin.worst_now()), (4, silent), (8, equity), (8, pnl)), height=6)
 
 
 def _worst_first() -> Row:

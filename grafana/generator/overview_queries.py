@@ -63,16 +63,14 @@ ORDER BY unit, sum(abs(exposure)) DESC
 TOGETHER: Final = f"""
 {with_grid(chart("chart_equity", by_asset="asset"))}
 SELECT time, CASE scope WHEN 'account' THEN 'multi-assets accounts' ELSE 'wallets' END AS metric,
-    {total("equity")} AS equity
-FROM point
-GROUP BY time, scope
+    {amount("equity")} AS equity
+FROM (SELECT time, scope, {total("equity")} AS equity FROM point GROUP BY time, scope) AS summed
 ORDER BY time
 """
 EXPOSURE: Final = f"""
 {with_grid(chart("chart_exposure", by_asset="margin_asset"))}
-SELECT time, coalesce(base_asset, 'unknown') AS metric, {total("net_exposure")} AS net_exposure
-FROM point
-GROUP BY time, base_asset
+SELECT time, coalesce(base_asset, 'unknown') AS metric, {amount("net_exposure")} AS net_exposure
+FROM (SELECT time, base_asset, {total("net_exposure")} AS net_exposure FROM point GROUP BY time, base_asset) AS summed
 ORDER BY time
 """
 
@@ -81,7 +79,7 @@ def by_account(value: str) -> str:
     """Return the query of a value of each account over time."""
     return f"""
 {with_grid(chart("chart_equity", by_asset="asset"))}
-SELECT time, account, market, scope, {value}
+SELECT time, account, market, scope, {amount(value)} AS {value}
 FROM point
 ORDER BY time
 """

@@ -53,7 +53,7 @@ def _now() -> Row:
         signed("No open position"),
         background=False,
     )
-    return Row(panels=((4, count), (7, pnl), (7, net), (6, gross)), height=4)
+    return Row(panels=((4, count), (7, pnl), (7, net), (6, gross)), height=5)
 
 
 def _open() -> Row:
@@ -77,8 +77,8 @@ def _open() -> Row:
             "entry_price": columns.money("Entry price"),
             "mark_price": columns.money("Mark price"),
             "margin": columns.column("Margin", width=85),
-            "effective_leverage": {**columns.column("Real leverage", "suffix: x"), "decimals": 2},
-            "leverage": columns.column("Set leverage", "suffix: x"),
+            "effective_leverage": columns.factor("Real leverage"),
+            "leverage": columns.factor("Set leverage"),
             "maintenance_margin": columns.money("Maintenance margin"),
             "isolated_wallet": columns.money("Isolated wallet"),
             "age": columns.age("Age"),
@@ -129,8 +129,8 @@ def _by_unit() -> Row:
     )
     pnl = lines(
         "Unrealised PnL by symbol in $margin_asset",
-        "In $margin_asset, at the last ok poll of each step; 0 where there was no position. The 20 largest positions of "
-        "the range.",
+        "In $margin_asset, at the last ok poll of each step; 0 where there was no position. The 20 largest "
+        "positions of the range.",
         queries.by_symbol("unrealized_pnl"),
         money("No position in this range", queries.NAME),
     )

@@ -73,7 +73,7 @@ named AS (
     LEFT JOIN poller.contracts USING (environment, market, symbol)
     WHERE {_OF_SYMBOL} AND coalesce(margin_asset, 'unknown') = ANY ({MARGIN_ASSETS})
 )
-SELECT time, account, symbol, position_side, {value}
+SELECT time, account, symbol, position_side, {amount(value)} AS {value}
 FROM named
 WHERE ({_SERIES}) IN (
     SELECT {_SERIES} FROM named GROUP BY {_SERIES} ORDER BY max(abs(exposure)) DESC NULLS LAST LIMIT 20
@@ -136,6 +136,7 @@ FROM (
     SELECT time, account, market, CASE WHEN polled_at >= since THEN polled_at END AS polled FROM point CROSS JOIN kept
 ) AS point
 LEFT JOIN summed USING (time, account, market)
+WHERE (account, market) IN (SELECT account, market FROM summed)
 GROUP BY point.time
 ORDER BY time
 """

@@ -64,7 +64,7 @@ def _now() -> Row:
         Look(
             no_data="No poll",
             unit="s",
-            decimals=3,
+            decimals=0,
             steps=((None, "red"), (-1, "orange"), (-0.25, "green"), (0.25, "orange"), (1, "red")),
         ),
     )
@@ -151,8 +151,8 @@ def _history() -> Row:
         {
             "account": columns.column("Account"),
             "market": columns.MARKET,
-            "from": columns.column("From", "dateTimeAsIso"),
-            "to": columns.column("To", "dateTimeAsIso"),
+            "from": columns.time("From"),
+            "to": columns.time("To"),
             "missed_ticks": columns.column("Ticks", "locale", 90),
             "cause": columns.column("Cause"),
         },
@@ -163,8 +163,8 @@ def _history() -> Row:
         queries.RUNS,
         "No run",
         {
-            "started_at": columns.column("Started", "dateTimeAsIso"),
-            "stopped_at": columns.column("Stopped", "dateTimeAsIso"),
+            "started_at": columns.time("Started"),
+            "stopped_at": columns.time("Stopped"),
             "stop_reason": columns.column("Why"),
             "version": columns.column("Version", width=90),
             "instance": columns.column("Instance"),

@@ -33,7 +33,7 @@ SELECT account, market, 'asset' AS scope, asset, asset AS unit, wallet_balance, 
 FROM poller.latest_assets
 WHERE {CHOSEN}
 UNION ALL
-SELECT account, market, 'account', totals_asset, totals_asset || ' (multi-assets)', wallet_balance, unrealized_pnl,
+SELECT account, market, 'account', totals_asset, totals_asset || ' multi', wallet_balance, unrealized_pnl,
     margin_balance
 FROM poller.latest_accounts
 WHERE asset_mode = 'multi_assets' AND totals_asset IS NOT NULL AND {CHOSEN}
@@ -111,7 +111,7 @@ def now_by_unit(value: str) -> str:
 SELECT now() AS time, unit AS metric, {amount(f"sum({value})")} AS amount
 FROM {inner(LATEST_EQUITY)} AS pool
 GROUP BY unit
-ORDER BY unit
+ORDER BY unit NOT LIKE 'USD%', unit
 """
 
 
