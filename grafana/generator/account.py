@@ -5,8 +5,7 @@ from typing import Final
 from grafana.generator import account_queries as queries
 from grafana.generator import columns, margin, variables
 from grafana.generator.dashboards import Row, dashboard, gaps, modes
-from grafana.generator.panels import Json, Look, lines, money, signed, stat, table
-from grafana.generator.sql import now_by_unit
+from grafana.generator.panels import Json, Look, lines, money, signed, table
 
 _MARKET: Final = "${__field.name}, ${__field.labels.market}"
 
@@ -25,29 +24,22 @@ def account() -> Json:
 
 
 def _now() -> Row:
-    equity = stat(
-        "Equity",
-        "Wallet balance + unrealised PnL at the last ok poll, for each unit apart: nothing is converted. USD "
-        "multi is the whole account, whose assets are also counted one by one.",
-        now_by_unit("equity"),
-        money("No balance"),
-        background=False,
+    units = table(
+        "By unit",
+        "At the last ok poll, for each unit apart: nothing is converted. Equity is the wallet balance + unrealised "
+        "PnL; available is what new orders may use. USD multi is the whole account in multi-assets mode: its assets "
+        "are also counted one by one, and each of them shows the account's available balance, converted.",
+        queries.BY_UNIT,
+        "No balance",
+        {
+            "unit": columns.UNIT,
+            "equity": columns.money("Equity"),
+            "wallet_balance": columns.money("Wallet balance"),
+            "unrealized_pnl": columns.signed("Unrealised PnL"),
+            "available_balance": columns.money("Available"),
+        },
     )
-    pnl = stat(
-        "Unrealised PnL",
-        "Of all open positions, for each unit apart.",
-        now_by_unit("unrealized_pnl"),
-        signed("No balance"),
-        background=False,
-    )
-    available = stat(
-        "Available balance",
-        "What new orders may use, for each unit apart; of an account in multi-assets mode in USD, as a whole.",
-        queries.AVAILABLE,
-        money("No balance"),
-        background=False,
-    )
-    return Row(panels=((4, margin.worst_now()), (7, equity), (7, pnl), (6, available)), height=6)
+    return Row(panels=((5, margin.worst_now()), (19, units)), height=7)
 
 
 def _state() -> Row:

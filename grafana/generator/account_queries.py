@@ -6,6 +6,7 @@ from grafana.generator.sql import (
     ACCOUNTS,
     ASSETS,
     CHOSEN,
+    LATEST_EQUITY,
     MARKETS,
     SINCE,
     UNTIL,
@@ -29,19 +30,10 @@ LEFT JOIN poller.account_modes AS mode ON mode.account = poll.account AND mode.m
 WHERE poll.account = ANY ({ACCOUNTS}) AND poll.market = ANY ({MARKETS})
 ORDER BY poll.account, poll.market
 """
-AVAILABLE: Final = f"""
-SELECT now() AS time, unit AS metric, {amount("sum(available_balance)")} AS available_balance
-FROM (
-    SELECT totals_asset || ' multi' AS unit, available_balance
-    FROM poller.latest_accounts
-    WHERE asset_mode = 'multi_assets' AND {CHOSEN}
-    UNION ALL
-    SELECT asset, balance.available_balance
-    FROM poller.latest_assets AS balance
-    JOIN poller.latest_accounts AS totals USING (account, market)
-    WHERE totals.asset_mode IS DISTINCT FROM 'multi_assets' AND {CHOSEN}
-) AS pool
-WHERE unit IS NOT NULL
+BY_UNIT: Final = f"""
+SELECT unit, {amount("sum(equity)")} AS equity, {amount("sum(wallet_balance)")} AS wallet_balance,
+    {amount("sum(unrealized_pnl)")} AS unrealized_pnl, {amount("sum(available_balance)")} AS available_balance
+FROM {inner(LATEST_EQUITY)} AS pool
 GROUP BY unit
 ORDER BY unit NOT LIKE 'USD%', unit
 """

@@ -37,6 +37,13 @@ LEFT JOIN (
 WHERE {CHOSEN}
 ORDER BY margin_ratio DESC NULLS LAST, account, market
 """
+BY_UNIT: Final = f"""
+SELECT unit, {amount("sum(equity)")} AS equity, {amount("sum(unrealized_pnl)")} AS unrealized_pnl,
+    count(DISTINCT account) AS accounts
+FROM {inner(LATEST_EQUITY)} AS pool
+GROUP BY unit
+ORDER BY unit NOT LIKE 'USD%', unit
+"""
 WORTH: Final = f"""
 SELECT account, market, unit, {amount("equity")} AS equity, {amount("unrealized_pnl")} AS unrealized_pnl,
     {amount("(equity - before)")} AS change

@@ -3,7 +3,7 @@
 from grafana.generator import columns, variables
 from grafana.generator import positions_queries as queries
 from grafana.generator.dashboards import Row, dashboard, gaps
-from grafana.generator.panels import Json, Look, lines, money, signed, stat, table, timeline
+from grafana.generator.panels import Json, Look, lines, money, stat, table, timeline
 
 
 def positions() -> Json:
@@ -32,28 +32,22 @@ def _now() -> Row:
         Look(no_data="No open position"),
         background=False,
     )
-    gross = stat(
-        "Gross exposure",
-        "What all open positions are worth at mark price, longs and shorts added up, by margin asset.",
-        queries.sum_by_unit("sum(abs(exposure))"),
-        money("No open position"),
-        background=False,
+    units = table(
+        "By margin asset",
+        "What all open positions are worth at mark price at the last ok poll: net with shorts negative, gross without "
+        "signs, and how much of gross is isolated; in the unit of the row.",
+        queries.BY_UNIT,
+        "No open position",
+        {
+            "unit": columns.UNIT,
+            "unrealized_pnl": columns.signed("Unrealised PnL"),
+            "net_exposure": columns.signed("Net exposure"),
+            "gross_exposure": columns.money("Gross exposure"),
+            "isolated": columns.money("Isolated"),
+            "positions": columns.column("Positions", width=90),
+        },
     )
-    net = stat(
-        "Net exposure",
-        "What all open positions are worth at mark price, shorts negative, by margin asset.",
-        queries.sum_by_unit("sum(exposure)"),
-        money("No open position"),
-        background=False,
-    )
-    pnl = stat(
-        "Unrealised PnL",
-        "Of all open positions, by margin asset.",
-        queries.sum_by_unit("sum(unrealized_pnl)"),
-        signed("No open position"),
-        background=False,
-    )
-    return Row(panels=((4, count), (7, pnl), (7, net), (6, gross)), height=5)
+    return Row(panels=((5, count), (19, units)), height=6)
 
 
 def _open() -> Row:

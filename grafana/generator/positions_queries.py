@@ -51,14 +51,14 @@ LIMIT 200
 """
 
 
-def sum_by_unit(value: str) -> str:
-    """Return the query of a figure of all open positions, by margin asset."""
-    return f"""
-SELECT now() AS time, coalesce(margin_asset, 'unknown') AS metric, {amount(value)} AS amount
+BY_UNIT: Final = f"""
+SELECT coalesce(margin_asset, 'unknown') AS unit, {amount("sum(unrealized_pnl)")} AS unrealized_pnl,
+    {amount("sum(exposure)")} AS net_exposure, {amount("sum(abs(exposure))")} AS gross_exposure,
+    coalesce(sum(abs(exposure)) FILTER (WHERE isolated), 0) AS isolated, count(*) AS positions
 FROM poller.latest_positions
 WHERE {OPEN}
 GROUP BY margin_asset
-ORDER BY 2
+ORDER BY margin_asset NOT LIKE 'USD%', margin_asset
 """
 
 

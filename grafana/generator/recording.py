@@ -1,9 +1,29 @@
 """The poller itself: what it recorded and missed, how fast, and against which limits."""
 
+from typing import Final
+
 from grafana.generator import columns, metrics, variables
 from grafana.generator import recording_queries as queries
 from grafana.generator.dashboards import Row, dashboard, gaps
 from grafana.generator.panels import Json, Look, lines, stat, table
+
+_COLORS: Final = {
+    "ok": "green",
+    "failed": "orange",
+    "missed": "red",
+    "timeout": "orange",
+    "disconnected": "dark-orange",
+    "rate_limited": "purple",
+    "banned": "dark-purple",
+    "rejected": "light-red",
+    "unauthorized": "red",
+    "clock_skew": "blue",
+    "exchange_error": "yellow",
+    "malformed": "dark-red",
+    "paused": "light-purple",
+    "skipped": "dark-yellow",
+    "spool_full": "dark-blue",
+}
 
 
 def recording() -> Json:
@@ -78,6 +98,11 @@ def _now() -> Row:
     return Row(panels=tuple((4, one) for one in (success, missed, newest, weight, clock, delay)), height=4)
 
 
+def _painted(name: str, color: str) -> Json:
+    fixed = {"mode": "fixed", "fixedColor": color}
+    return {"matcher": {"id": "byName", "options": name}, "properties": [{"id": "color", "value": fixed}]}
+
+
 def _ticks() -> Row:
     ticks = lines(
         "Ticks by how they ended",
@@ -86,13 +111,8 @@ def _ticks() -> Row:
         queries.TICKS,
         Look(
             no_data="No tick in this range",
-            overrides=[
-                {
-                    "matcher": {"id": "byName", "options": name},
-                    "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": color}}],
-                }
-                for name, color in (("ok", "green"), ("failed", "orange"), ("missed", "red"))
-            ],
+            minimum=0,
+            overrides=[_painted(name, color) for name, color in _COLORS.items()],
         ),
         drawStyle="bars",
         fillOpacity=80,
@@ -128,6 +148,8 @@ def _limits() -> Row:
         "Lowest and highest: how far the exchange was ahead of the host's clock." + sampled,
         queries.over_time("min(clock_offset_ms) / 1000.0 AS lowest, max(clock_offset_ms) / 1000.0 AS highest"),
         Look(no_data="No poll in this range", unit="s", name="${__field.name}, ${__field.labels.market}"),
+        axisSoftMin=-0.01,
+        axisSoftMax=0.01,
     )
     delay = lines(
         "Reply to database",
