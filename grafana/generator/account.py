@@ -105,28 +105,43 @@ def _over_time() -> Row:
 
 
 def _by_asset() -> Row:
-    equity = lines(
+    panels = ((12, _equity()), (12, _pnl()), (8, _margins()), (8, _drawdown()), (8, _daily()))
+    return Row(title="In $asset", repeat="asset", panels=panels, height=8)
+
+
+def _equity() -> Json:
+    return lines(
         "Equity and wallet balance in $asset",
         "In $asset, at the last ok poll of each step. Equity is the wallet balance + unrealised PnL.",
         queries.EQUITY,
         money("No balance in this range", _MARKET),
     )
-    pnl = lines(
+
+
+def _pnl() -> Json:
+    panel = lines(
         "Unrealised PnL in $asset",
         "In $asset, at the last ok poll of each step.",
         queries.PNL,
         signed("No balance in this range", "unrealised PnL, ${__field.labels.market}"),
         fillOpacity=10,
     )
-    _paint_losses(pnl)
-    margins = lines(
+    _paint_losses(panel)
+    return panel
+
+
+def _margins() -> Json:
+    return lines(
         "Margins in $asset",
         "In $asset, at the last ok poll of each step, read from that poll itself: there is nothing where polls were "
         "dropped because of their age. In multi-assets mode the available balance of an asset is the account's.",
         queries.MARGINS,
         money("No balance in this range", _MARKET),
     )
-    drawdown = lines(
+
+
+def _drawdown() -> Json:
+    return lines(
         "Drawdown in $asset, transfers included",
         "How far equity was below its highest so far, by the hour; of longer steps the deepest hour. Transfers are "
         "not in the replies: a withdrawal looks like a loss.",
@@ -141,7 +156,10 @@ def _by_asset() -> Row:
         axisSoftMin=-0.05,
         fillOpacity=20,
     )
-    daily = lines(
+
+
+def _daily() -> Json:
+    panel = lines(
         "Daily change in $asset",
         "In $asset: equity at the last ok poll of each UTC day minus that of the day before, transfers included; "
         "today so far. Where the range ends now, it begins 30 days ago here. Nothing stands where the day before has "
@@ -151,14 +169,9 @@ def _by_asset() -> Row:
         drawStyle="bars",
         fillOpacity=60,
     )
-    daily["timeFrom"] = "30d"
-    _paint_losses(daily)
-    return Row(
-        title="In $asset",
-        repeat="asset",
-        panels=((12, equity), (12, pnl), (8, margins), (8, drawdown), (8, daily)),
-        height=8,
-    )
+    panel["timeFrom"] = "30d"
+    _paint_losses(panel)
+    return panel
 
 
 def _paint_losses(panel: Json) -> None:

@@ -1,29 +1,9 @@
 """The poller itself: what it recorded and missed, how fast, and against which limits."""
 
-from typing import Final
-
-from grafana.generator import columns, metrics, variables
+from grafana.generator import columns, metrics, statuses, variables
 from grafana.generator import recording_queries as queries
 from grafana.generator.dashboards import Row, dashboard, gaps
 from grafana.generator.panels import Json, Look, lines, stat, table
-
-_COLORS: Final = {
-    "ok": "green",
-    "failed": "orange",
-    "missed": "red",
-    "timeout": "orange",
-    "disconnected": "dark-orange",
-    "rate_limited": "purple",
-    "banned": "dark-purple",
-    "rejected": "light-red",
-    "unauthorized": "red",
-    "clock_skew": "blue",
-    "exchange_error": "yellow",
-    "malformed": "dark-red",
-    "paused": "light-purple",
-    "skipped": "dark-yellow",
-    "spool_full": "dark-blue",
-}
 
 
 def recording() -> Json:
@@ -40,6 +20,10 @@ def recording() -> Json:
 
 
 def _now() -> Row:
+    return Row(panels=tuple((4, one) for one in (*_recorded(), *_measured())), height=4)
+
+
+def _recorded() -> tuple[Json, ...]:
     success = stat(
         "Recorded in the range",
         "Of the ticks that were promised, those with an ok poll; by whole hours.",
@@ -65,6 +49,10 @@ def _now() -> Row:
         Look(unit="s", no_data="Nothing is to be recorded"),
         background=False,
     )
+    return success, missed, newest
+
+
+def _measured() -> tuple[Json, ...]:
     weight = stat(
         "Request weight",
         "What this IP address had used of its weight a minute, as the newest poll was told; another program on the "
@@ -95,12 +83,7 @@ def _now() -> Row:
         queries.last("in the spool", "delay"),
         Look(no_data="No poll", unit="s", decimals=1, steps=((None, "green"), (10, "orange"), (60, "red"))),
     )
-    return Row(panels=tuple((4, one) for one in (success, missed, newest, weight, clock, delay)), height=4)
-
-
-def _painted(name: str, color: str) -> Json:
-    fixed = {"mode": "fixed", "fixedColor": color}
-    return {"matcher": {"id": "byName", "options": name}, "properties": [{"id": "color", "value": fixed}]}
+    return weight, clock, delay
 
 
 def _ticks() -> Row:
@@ -112,7 +95,7 @@ def _ticks() -> Row:
         Look(
             no_data="No tick in this range",
             minimum=0,
-            overrides=[_painted(name, color) for name, color in _COLORS.items()],
+            overrides=statuses.colors(),
         ),
         drawStyle="bars",
         fillOpacity=80,
@@ -168,7 +151,7 @@ def _history() -> Row:
         "Gaps, the longest first",
         "Promised ticks without an ok poll. Up to a day every gap with its cause; in longer ranges the hours that have "
         "gaps. The causes are those of poll_gaps.",
-        queries.GAPS,
+        queries.LONGEST_GAPS,
         "No gap in this range",
         {
             "account": columns.column("Account"),
