@@ -18,9 +18,11 @@ WHERE {OPEN}
 GROUP BY 2
 ORDER BY 2
 """
+# What it was worth at its entry: exposure - profit, but of coinm exposure + profit, for a higher price is fewer coins.
 STATE: Final = f"""
 SELECT account, market, symbol, position_side, {amount("unrealized_pnl")} AS unrealized_pnl,
-    unrealized_pnl / nullif(abs(exposure - unrealized_pnl), 0) AS pnl_ratio,
+    unrealized_pnl / nullif(abs(exposure + unrealized_pnl * CASE market WHEN 'coinm' THEN 1 ELSE -1 END), 0)
+        AS pnl_ratio,
     {amount("exposure")} AS exposure, margin_asset, position_amount, entry_price, mark_price,
     CASE WHEN isolated THEN 'isolated' ELSE 'cross' END AS margin, effective_leverage, leverage,
     {amount("maintenance_margin")} AS maintenance_margin, {amount("isolated_wallet")} AS isolated_wallet,
