@@ -54,7 +54,7 @@ def _open() -> Row:
     state = table(
         "Open positions, largest loss first",
         "At the last ok poll. PnL % is of what the position was worth at its entry price. Leverage is exposure / what "
-        "stands behind it, shared by all cross positions; ? in multi-assets mode. Set is the leverage that is set, known "
+        "stands behind it, shared by all cross positions; ? in multi-assets mode. Set is what is set, known "
         "for coinm alone. Prices of usdm are derived from the exposure. Amount: usdm in coins, coinm in contracts.",
         queries.STATE,
         "No open position",
