@@ -73,7 +73,7 @@ def _open() -> Row:
             "margin": columns.column("Margin", width=85),
             "effective_leverage": columns.factor("Leverage"),
             "leverage": columns.factor("Set"),
-            "maintenance_margin": columns.money("Maint. margin"),
+            "maintenance_margin": columns.money("Maint. marg."),
             "age": columns.age("Age"),
         },
     )
