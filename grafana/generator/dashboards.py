@@ -18,16 +18,15 @@ LIMIT 200
 """
 _MODES: Final = f"""
 SELECT valid_from AS time, account || ' ' || market AS tags,
-    concat_ws(', ', replace(asset_mode, '_', ' '), replace(position_mode, '_', ' ')) || ' since then; not so at '
-        || coalesce(to_char(before AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC', 'any earlier time known')
-        AS text
+    concat_ws(', ', replace(asset_mode, '_', ' '), replace(position_mode, '_', ' ')) || ' since then; not yet at '
+        || to_char(before AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"') AS text
 FROM (
     SELECT account, market, valid_from, asset_mode, position_mode,
         lag(confirmed_at) OVER (PARTITION BY account, market ORDER BY valid_from) AS before
     FROM poller.account_modes
     WHERE {CHOSEN}
 ) AS mode
-WHERE valid_from >= {SINCE} AND valid_from < {UNTIL}
+WHERE before IS NOT NULL AND valid_from >= {SINCE} AND valid_from < {UNTIL}
 ORDER BY valid_from
 """
 
@@ -67,7 +66,7 @@ def dashboard(
     variables: Sequence[Json],
     annotations: Sequence[Json],
 ) -> Json:
-    """Return a dashboard for the last six hours, with links to the others that keep range and variables."""
+    """Return a dashboard for the last six hours, with links to the others that keep the range."""
     return {
         "uid": f"poller-{name}",
         "title": title,
@@ -83,7 +82,7 @@ def dashboard(
         "timepicker": {"refresh_intervals": ["10s", "30s", "1m", "5m", "15m", "1h"]},
         "templating": {"list": list(variables)},
         "annotations": {"list": list(annotations)},
-        "links": [_links()],
+        "links": _links(),
         "panels": _laid_out(rows),
     }
 
@@ -139,16 +138,28 @@ def _annotation(name: str, color: str, sql: str) -> Json:
     }
 
 
-def _links() -> Json:
-    return {
-        "type": "dashboards",
-        "title": "Poller",
-        "tags": ["poller"],
-        "asDropdown": False,
-        "includeVars": True,
-        "keepTime": True,
-        "targetBlank": False,
-        "icon": "external link",
-        "tooltip": "",
-        "url": "",
-    }
+# One account cannot be All: its dashboard takes over the markets and the range, and of accounts its first.
+_OTHERS: Final = (
+    ("Overview", "/d/poller-overview", True),
+    ("Account", "/d/poller-account?${market:queryparam}", False),
+    ("Positions", "/d/poller-positions", True),
+    ("Poller", "/d/poller-poller", True),
+)
+
+
+def _links() -> list[Json]:
+    return [
+        {
+            "type": "link",
+            "title": title,
+            "url": url,
+            "includeVars": all_variables,
+            "keepTime": True,
+            "targetBlank": False,
+            "asDropdown": False,
+            "icon": "dashboard",
+            "tags": [],
+            "tooltip": "",
+        }
+        for title, url, all_variables in _OTHERS
+    ]

@@ -121,23 +121,23 @@ def _life() -> Row:
 
 def _by_unit() -> Row:
     exposure = lines(
-        "Exposure by symbol in $asset",
-        "In $asset: what each position was worth at mark price, shorts negative, at the last ok poll of each step; 0 "
-        "where there was none. The 20 largest of the range.",
+        "Exposure by symbol in $margin_asset",
+        "In $margin_asset: what each position was worth at mark price, shorts negative, at the last ok poll of each "
+        "step; 0 where there was none. The 20 largest of the range.",
         queries.by_symbol("exposure"),
         money("No position in this range", queries.NAME),
     )
     pnl = lines(
-        "Unrealised PnL by symbol in $asset",
-        "In $asset, at the last ok poll of each step; 0 where there was no position. The 20 largest positions of the "
-        "range.",
+        "Unrealised PnL by symbol in $margin_asset",
+        "In $margin_asset, at the last ok poll of each step; 0 where there was no position. The 20 largest positions of "
+        "the range.",
         queries.by_symbol("unrealized_pnl"),
         money("No position in this range", queries.NAME),
     )
     isolated = lines(
-        "Isolated against cross in $asset",
-        "In $asset: gross exposure of isolated positions and of those that share the cross margin, the sum of the "
-        "chosen accounts, read from the poll of each step. It is broken where one of them is unknown, and where "
+        "Isolated against cross in $margin_asset",
+        "In $margin_asset: gross exposure of isolated positions and of those that share the cross margin, the sum of "
+        "the chosen accounts, read from the poll of each step. It is broken where one of them is unknown, and where "
         "positions were dropped because of their age.",
         queries.ISOLATED,
         money("No poll in this range"),
@@ -145,7 +145,9 @@ def _by_unit() -> Row:
         stacking={"group": "A", "mode": "normal"},
     )
     isolated["maxDataPoints"] = 400
-    return Row(title="In $asset", repeat="asset", panels=((9, exposure), (9, pnl), (6, isolated)), height=9)
+    return Row(
+        title="In $margin_asset", repeat="margin_asset", panels=((9, exposure), (9, pnl), (6, isolated)), height=9
+    )
 
 
 def _leverage() -> Row:

@@ -39,7 +39,8 @@ def _now() -> Row:
     )
     newest = stat(
         "Oldest last poll",
-        "Since the last ok poll of the account and market that waits longest.",
+        "Since the last ok poll of the account and market that waits longest; of one that never had any, since it was "
+        "promised.",
         queries.NEWEST,
         Look(unit="s", no_data="Nothing is to be recorded"),
         background=False,

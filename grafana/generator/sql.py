@@ -10,6 +10,7 @@ from typing import Final
 ACCOUNTS: Final = "ARRAY[${account:sqlstring}]::text[]"
 MARKETS: Final = "ARRAY[${market:sqlstring}]::text[]"
 ASSETS: Final = "ARRAY[${asset:sqlstring}]::text[]"
+MARGIN_ASSETS: Final = "ARRAY[${margin_asset:sqlstring}]::text[]"
 SYMBOLS: Final = "ARRAY[${symbol:sqlstring}]::text[]"
 SINCE: Final = "$__timeFrom()::timestamptz"
 UNTIL: Final = "$__timeTo()::timestamptz"

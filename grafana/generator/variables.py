@@ -29,10 +29,10 @@ _SYMBOL: Final = f"""
 SELECT DISTINCT symbol FROM ({_POSITIONS}) AS seen ORDER BY symbol
 """
 _UNIT: Final = f"""
-SELECT DISTINCT coalesce(margin_asset, 'unknown') AS asset FROM ({_POSITIONS}) AS seen
+SELECT DISTINCT coalesce(margin_asset, 'unknown') AS margin_asset FROM ({_POSITIONS}) AS seen
 JOIN poller.accounts USING (account)
 LEFT JOIN poller.contracts USING (environment, market, symbol)
-ORDER BY asset
+ORDER BY margin_asset
 """
 
 
@@ -48,7 +48,7 @@ def asset() -> Json:
 
 def margin_asset() -> Json:
     """Return the variable of what positions are settled in, which is the unit of their amounts."""
-    return _variable("asset", "Margin asset", _UNIT)
+    return _variable("margin_asset", "Margin asset", _UNIT)
 
 
 def symbol() -> Json:
