@@ -1,6 +1,6 @@
 """A dashboard: rows of panels, and what is round them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,7 +33,7 @@ ORDER BY valid_from
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """Panels beside each other, with their widths; all of them together 24 wide.
+    """Panels beside each other, with their widths of 24 a line.
 
     Attributes:
         title: Its headline; None has none.
@@ -74,7 +74,7 @@ def dashboard(
         "tags": ["poller"],
         "schemaVersion": 37,
         "version": 1,
-        "editable": False,
+        "editable": True,
         "graphTooltip": 1,
         "timezone": "utc",
         "time": {"from": "now-6h", "to": "now"},
@@ -88,41 +88,45 @@ def dashboard(
 
 
 def _laid_out(rows: Sequence[Row]) -> list[Json]:
-    panels: list[Json] = []
+    shown: list[Json] = []
     top = 0
-    number = 0
     for row in rows:
-        inside: list[Json] = []
-        head: Json | None = None
-        if row.title is not None:
-            number += 1
-            head = {
-                "id": number,
-                "type": "row",
-                "title": row.title,
-                "collapsed": row.collapsed,
-                "gridPos": {"x": 0, "y": top, "w": _WIDTH, "h": 1},
-                "panels": [],
-            }
-            if row.repeat:
-                head["repeat"] = row.repeat
-            panels.append(head)
-            top += 1
-        left = 0
-        line = 0
-        for width, content in row.panels:
-            if left + width > _WIDTH:
-                left, line = 0, line + row.height
-            number += 1
-            place = {"x": left, "y": top + line, "w": width, "h": row.height}
-            inside.append({"id": number, "gridPos": place, **content})
-            left += width
-        if head and row.collapsed:
-            head["panels"] = inside
-        else:
-            panels += inside
-            top += line + row.height
-    return panels
+        head = [] if row.title is None else [_head(row, top)]
+        inside = list(_placed(row, top + len(head)))
+        if row.collapsed:
+            head[0]["panels"] = inside
+            inside = []
+        shown += (*head, *inside)
+        top = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in (*head, *inside))
+    for number, panel in enumerate(_all(shown), start=1):
+        panel["id"] = number
+    return shown
+
+
+def _head(row: Row, top: int) -> Json:
+    return {
+        "type": "row",
+        "title": row.title,
+        "collapsed": row.collapsed,
+        "gridPos": {"x": 0, "y": top, "w": _WIDTH, "h": 1},
+        "panels": [],
+        **({"repeat": row.repeat} if row.repeat else {}),
+    }
+
+
+def _placed(row: Row, top: int) -> Iterator[Json]:
+    left = 0
+    for width, panel in row.panels:
+        if left + width > _WIDTH:
+            left, top = 0, top + row.height
+        yield {**panel, "gridPos": {"x": left, "y": top, "w": width, "h": row.height}}
+        left += width
+
+
+def _all(panels: Sequence[Json]) -> Iterator[Json]:
+    for panel in panels:
+        yield panel
+        yield from _all(panel.get("panels", ()))
 
 
 def _annotation(name: str, color: str, sql: str) -> Json:

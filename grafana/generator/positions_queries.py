@@ -51,14 +51,14 @@ LIMIT 200
 """
 
 
-def sum_by_unit(value: str) -> str:
-    """Return the query of a figure of all open positions, by margin asset."""
-    return f"""
-SELECT now() AS time, coalesce(margin_asset, 'unknown') AS metric, {amount(value)} AS amount
+BY_UNIT: Final = f"""
+SELECT coalesce(margin_asset, 'unknown') AS unit, {amount("sum(unrealized_pnl)")} AS unrealized_pnl,
+    {amount("sum(exposure)")} AS net_exposure, {amount("sum(abs(exposure))")} AS gross_exposure,
+    coalesce(sum(abs(exposure)) FILTER (WHERE isolated), 0) AS isolated, count(*) AS positions
 FROM poller.latest_positions
 WHERE {OPEN}
 GROUP BY margin_asset
-ORDER BY 2
+ORDER BY margin_asset NOT LIKE 'USD%', margin_asset
 """
 
 
@@ -73,7 +73,7 @@ named AS (
     LEFT JOIN poller.contracts USING (environment, market, symbol)
     WHERE {_OF_SYMBOL} AND coalesce(margin_asset, 'unknown') = ANY ({MARGIN_ASSETS})
 )
-SELECT time, account, symbol, position_side, {value}
+SELECT time, account, symbol, position_side, {amount(value)} AS {value}
 FROM named
 WHERE ({_SERIES}) IN (
     SELECT {_SERIES} FROM named GROUP BY {_SERIES} ORDER BY max(abs(exposure)) DESC NULLS LAST LIMIT 20
@@ -136,6 +136,7 @@ FROM (
     SELECT time, account, market, CASE WHEN polled_at >= since THEN polled_at END AS polled FROM point CROSS JOIN kept
 ) AS point
 LEFT JOIN summed USING (time, account, market)
+WHERE (account, market) IN (SELECT account, market FROM summed)
 GROUP BY point.time
 ORDER BY time
 """

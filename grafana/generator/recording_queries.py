@@ -120,7 +120,7 @@ WHERE NOT {A_DAY} AND {CHOSEN} AND {_HOURS}
 GROUP BY 1, how.ended
 ORDER BY time
 """
-GAPS: Final = f"""
+LONGEST_GAPS: Final = f"""
 SELECT account, market, "from", "to", missed_ticks, cause
 FROM {inner(GAPS)} AS gap
 ORDER BY missed_ticks DESC, "from" DESC

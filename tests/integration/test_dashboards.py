@@ -41,6 +41,17 @@ WHERE EXISTS (
 """
 
 
+_HELD: Final = """
+SELECT count(*) FILTER (WHERE history = 'polls'), count(*) FILTER (WHERE time >= %s)
+FROM (
+    SELECT 'polls' AS history, time FROM poller.polls
+    UNION ALL SELECT 'account_totals', time FROM poller.account_totals
+    UNION ALL SELECT 'asset_balances', time FROM poller.asset_balances
+    UNION ALL SELECT 'positions', time FROM poller.positions
+) AS held
+"""
+
+
 def asked(
     connection: psycopg.Connection,
     query: Query,
@@ -109,15 +120,16 @@ def test_every_query_answers_what_its_panel_can_show(history_url: str, dashboard
 
 @pytest.mark.parametrize("dashboard", FILES)
 def test_a_range_of_twelve_months_reads_a_few_rows_of_the_history_by_key(history_url: str, dashboard: str) -> None:
-    [[held]] = execute(history_url, "SELECT count(*)::integer FROM poller.polls")
-    variables = {**everything(history_url), "asset": ["BTC", "USDT"], "margin_asset": ["USDT"]}
+    [(polls, last_day)] = execute(history_url, _HELD, END - timedelta(days=1))
+    variables = {**everything(history_url), "asset": ["USDT"], "margin_asset": ["USDT"]}
     too_much = {}
     for query in queries(dashboard):
         with psycopg.connect(history_url, options=PREFER_INDEXES) as connection:
             for columns, rows in asked(connection, query, *A_YEAR, variables):
                 check(query, columns, rows)
             [(from_end_to_end, read)] = connection.execute(_READ).fetchall()
-        if from_end_to_end or read > held:
+        most = 2 * int(str(last_day)) if "last day" in query.where else int(str(polls))
+        if from_end_to_end or read > most:
             too_much[query.where] = from_end_to_end, read
 
     assert too_much == {}
@@ -144,7 +156,7 @@ def _reader_url(database_url: str) -> Iterator[str]:
         execute(database_url, SQL("DROP ROLE {}").format(Identifier(role)))
 
 
-@pytest.mark.parametrize("chosen", [(), ("nobody",), (QUOTED, "somebody")], ids=["nothing", "one", "several"])
+@pytest.mark.parametrize("chosen", [(), (QUOTED, "nobody")], ids=["nothing to choose", "quotes"])
 def test_an_empty_database_answers_nothing_and_no_error(reader_url: str, chosen: Sequence[str]) -> None:
     variables = dict.fromkeys(("account", "market", "asset", "margin_asset", "symbol"), chosen)
     with psycopg.connect(reader_url, autocommit=True) as connection:
