@@ -17,7 +17,7 @@ def account() -> Json:
         "Poller / Account",
         "One account: margin pools, balances, margins, drawdown and daily change. A line is broken where nothing was "
         "recorded; gaps are red, changes of the modes purple.",
-        rows=(_now(), _state(), _pools(), _over_time(), _by_asset(), _changes()),
+        rows=(_now(), _state(), _pools(), Row(panels=((24, margin.over_time()),), height=8), _by_asset(), _changes()),
         variables=(variables.account(several=False), variables.market(), variables.asset()),
         annotations=(gaps(), modes()),
     )
@@ -100,10 +100,6 @@ def _pools() -> Row:
     return Row(panels=((24, pools), (24, balances)), height=6)
 
 
-def _over_time() -> Row:
-    return Row(panels=((24, margin.over_time()),), height=8)
-
-
 def _by_asset() -> Row:
     panels = ((12, _equity()), (12, _pnl()), (8, _margins()), (8, _drawdown()), (8, _daily()))
     return Row(title="In $asset", repeat="asset", panels=panels, height=8)
@@ -154,6 +150,7 @@ def _drawdown() -> Json:
             name="drawdown, ${__field.labels.market}",
         ),
         axisSoftMin=-0.05,
+        showPoints="always",
         fillOpacity=20,
     )
 
@@ -170,6 +167,7 @@ def _daily() -> Json:
         fillOpacity=60,
     )
     panel["timeFrom"] = "30d"
+    panel["options"]["legend"]["calcs"] = []
     _paint_losses(panel)
     return panel
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from grafana.generator.panels import Json, account_link
+from grafana.generator.panels import Json, account_link, unknown
 
 
 def column(name: str, unit: str = "none", width: int | None = None) -> Json:
@@ -18,7 +18,13 @@ def money(name: str) -> Json:
 
 def signed(name: str) -> Json:
     """Return a column of profits: red below zero, green from zero on."""
-    return {**money(name), "custom.displayMode": "color-text", "thresholds": _steps((None, "red"), (0, "green"))}
+    return {
+        **column(name, "locale"),
+        "decimals": 6,
+        "custom.displayMode": "color-text",
+        "mappings": [unknown("?")],
+        "thresholds": _steps((None, "red"), (0, "green")),
+    }
 
 
 def ratio(name: str) -> Json:
@@ -26,7 +32,7 @@ def ratio(name: str) -> Json:
     return {
         **column(name, "percentunit", 170),
         "decimals": 1,
-        "noValue": "?",
+        "mappings": [unknown("?")],
         "min": 0,
         "max": 1,
         "custom.displayMode": "gradient-gauge",
@@ -54,7 +60,8 @@ def _steps(*steps: tuple[float | None, str]) -> Json:
 
 
 ACCOUNT: Final[Json] = {**column("Account"), "links": [account_link("__data.fields.account")]}
-MARKET: Final = column("Market", width=80)
+MARKET: Final = column("Market", width=75)
+SYMBOL: Final = column("Symbol", width=130)
 UNIT: Final = column("Unit", width=90)
 TIME: Final = time("Time")
 STATUS: Final[Json] = {

@@ -96,7 +96,7 @@ def _over_time() -> Row:
         "No open position",
         {
             "unit": columns.UNIT,
-            "symbol": columns.column("Symbol"),
+            "symbol": columns.SYMBOL,
             "net": columns.signed("Net"),
             "gross": columns.money("Gross"),
             "unrealized_pnl": columns.signed("Unrealised PnL"),

@@ -61,6 +61,11 @@ class Look:
         return {"defaults": defaults, "overrides": list(self.overrides)}
 
 
+def unknown(text: str) -> Json:
+    """Return what a value that is null looks like: a text without the colour of any threshold."""
+    return {"type": "special", "options": {"match": "null", "result": {"text": text, "color": "#6e7078", "index": 0}}}
+
+
 def money(no_data: str, name: str | None = None) -> Look:
     """Return the look of amounts, whose unit the title or the name says."""
     return Look(no_data=no_data, unit="locale", decimals=6, name=name)
@@ -106,9 +111,11 @@ def panel(kind: str, title: str, description: str, *, sql: str, form: Format) ->
 
 def stat(title: str, description: str, sql: str, look: Look, *, background: bool = True) -> Json:
     """Return figures of this moment, one for every series of the query."""
+    config = look.field_config({}, "thresholds")
+    config["defaults"].setdefault("mappings", []).append(unknown(look.no_data))
     return {
         **panel("stat", title, description, sql=sql, form="time_series"),
-        "fieldConfig": look.field_config({}, "thresholds"),
+        "fieldConfig": config,
         "options": {
             "colorMode": "background" if background else "value",
             "graphMode": "none",

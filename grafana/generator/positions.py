@@ -53,28 +53,27 @@ def _now() -> Row:
 def _open() -> Row:
     state = table(
         "Open positions, largest loss first",
-        "At the last ok poll. PnL % is of what the position was worth at its entry price. Real leverage is exposure / "
-        "what stands behind it, shared by all cross positions; ? in multi-assets mode. Set leverage is known for "
-        "coinm alone. Prices of usdm are derived from the exposure. Amount: usdm in coins, coinm in contracts.",
+        "At the last ok poll. PnL % is of what the position was worth at its entry price. Leverage is exposure / what "
+        "stands behind it, shared by all cross positions; ? in multi-assets mode. Set is what is set, known "
+        "for coinm alone. Prices of usdm are derived from the exposure. Amount: usdm in coins, coinm in contracts.",
         queries.STATE,
         "No open position",
         {
             "account": columns.ACCOUNT,
             "market": columns.MARKET,
-            "symbol": columns.column("Symbol"),
-            "position_side": columns.column("Side", width=75),
-            "unrealized_pnl": columns.signed("Unrealised PnL"),
+            "symbol": columns.SYMBOL,
+            "position_side": columns.column("Side", width=70),
+            "unrealized_pnl": columns.signed("PnL"),
             "pnl_ratio": {**columns.signed("PnL %"), "unit": "percentunit", "decimals": 2},
             "exposure": columns.signed("Exposure"),
-            "margin_asset": columns.column("Unit", width=75),
+            "margin_asset": columns.column("Unit", width=70),
             "position_amount": columns.money("Amount"),
             "entry_price": columns.money("Entry price"),
             "mark_price": columns.money("Mark price"),
             "margin": columns.column("Margin", width=85),
-            "effective_leverage": columns.factor("Real leverage"),
-            "leverage": columns.factor("Set leverage"),
-            "maintenance_margin": columns.money("Maintenance margin"),
-            "isolated_wallet": columns.money("Isolated wallet"),
+            "effective_leverage": columns.factor("Leverage"),
+            "leverage": columns.factor("Set"),
+            "maintenance_margin": columns.money("Maint. margin"),
             "age": columns.age("Age"),
         },
     )
@@ -102,15 +101,14 @@ def _life() -> Row:
         {
             "time": columns.TIME,
             "account": columns.ACCOUNT,
-            "symbol": columns.column("Symbol"),
-            "position_side": columns.column("Side", width=75),
+            "symbol": columns.SYMBOL,
+            "position_side": columns.column("Side", width=70),
             "event": columns.column("Event", width=90),
             "change": columns.signed("Change"),
             "position_amount": columns.money("Amount"),
-            "elapsed": columns.column("Within", "s", 80),
         },
     )
-    return Row(panels=((13, life), (11, events)), height=10)
+    return Row(panels=((12, life), (12, events)), height=10)
 
 
 def _by_unit() -> Row:

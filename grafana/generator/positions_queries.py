@@ -18,12 +18,15 @@ WHERE {OPEN}
 GROUP BY 2
 ORDER BY 2
 """
+# What it was worth at its entry: exposure - profit, but of coinm exposure + profit, for a higher price is fewer coins.
 STATE: Final = f"""
 SELECT account, market, symbol, position_side, {amount("unrealized_pnl")} AS unrealized_pnl,
-    unrealized_pnl / nullif(abs(exposure - unrealized_pnl), 0) AS pnl_ratio,
-    {amount("exposure")} AS exposure, margin_asset, position_amount, entry_price, mark_price,
+    unrealized_pnl / nullif(abs(exposure + unrealized_pnl * CASE market WHEN 'coinm' THEN 1 ELSE -1 END), 0)
+        AS pnl_ratio,
+    {amount("exposure")} AS exposure, margin_asset, position_amount, {amount("entry_price")} AS entry_price,
+    {amount("mark_price")} AS mark_price,
     CASE WHEN isolated THEN 'isolated' ELSE 'cross' END AS margin, effective_leverage, leverage,
-    {amount("maintenance_margin")} AS maintenance_margin, {amount("isolated_wallet")} AS isolated_wallet,
+    {amount("maintenance_margin")} AS maintenance_margin,
     extract(epoch FROM age) AS age
 FROM poller.latest_positions
 WHERE {OPEN}
@@ -43,7 +46,7 @@ WHERE {_OF_SYMBOL} AND ({_SERIES}) IN (
 ORDER BY time
 """
 EVENTS: Final = f"""
-SELECT time, account, symbol, position_side, event, change, position_amount, extract(epoch FROM elapsed) AS elapsed
+SELECT time, account, symbol, position_side, event, change, position_amount
 FROM poller.position_events
 WHERE {CHOSEN} AND {_OF_SYMBOL} AND time >= greatest({SINCE}, {UNTIL} - INTERVAL '1 day') AND time < {UNTIL}
 ORDER BY time DESC
