@@ -64,12 +64,12 @@ def test_groups_are_evaluated_as_often_as_grafana_can() -> None:
     assert all(re.fullmatch(r"[1-9]0s|[1-9]m", group["interval"]) for group in GROUPS)
 
 
-def test_alerts_have_a_folder_of_their_own() -> None:
-    [provider] = yaml.safe_load((FOLDER / "provisioning" / "dashboards" / "poller.yaml").read_text("utf-8"))[
-        "providers"
-    ]
+def test_alerts_share_the_folder_of_the_dashboards_by_its_title() -> None:
+    text = (FOLDER / "provisioning" / "dashboards" / "poller.yaml").read_text("utf-8")
+    [provider] = yaml.safe_load(text)["providers"]
 
-    assert {group["folder"] for group in GROUPS}.isdisjoint({provider["folder"]})
+    assert {group["folder"] for group in GROUPS} == {provider["folder"]}
+    assert "folderUid" not in provider
 
 
 def test_one_alert_tells_of_a_database_that_does_not_answer_or_is_empty() -> None:
