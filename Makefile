@@ -46,7 +46,7 @@ migration: setup-dev ## New migration: make migration m="create funding"
 schema-docs: setup-dev ## Write docs/schema.md from the comments of a database at the newest revision
 	$(BIN)/python -m tests.support.dictionary
 
-dashboards: setup-dev ## Write grafana/dashboards from grafana/generator
+dashboards: setup-dev ## Write the dashboards and alerts of grafana/ from grafana/generator
 	$(BIN)/python -m grafana.generator
 
 lock: setup-dev ## Lock the newest allowed dependencies with hashes

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from grafana.generator.account import account
+from grafana.generator.alert_rules import GROUPS
+from grafana.generator.alerts import provisioned
 from grafana.generator.overview import overview
 from grafana.generator.panels import Json
 from grafana.generator.positions import positions
@@ -23,7 +25,11 @@ DASHBOARDS: Final[Mapping[str, Callable[[], Json]]] = {
 
 def rendered() -> dict[Path, str]:
     """Return the text of every file."""
+    dashboards = {name: build() for name, build in DASHBOARDS.items()}
     return {
-        FOLDER / "dashboards" / f"{name}.json": json.dumps(build(), indent=2, ensure_ascii=False) + "\n"
-        for name, build in DASHBOARDS.items()
+        **{
+            FOLDER / "dashboards" / f"{name}.json": json.dumps(dashboard, indent=2, ensure_ascii=False) + "\n"
+            for name, dashboard in dashboards.items()
+        },
+        FOLDER / "provisioning" / "alerting" / "poller.yaml": provisioned(GROUPS, list(dashboards.values())),
     }
