@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.support.database",
     "tests.support.history.databases",
     "tests.support.exchange",
+    "tests.support.browser",
 ]
 
 

@@ -13,7 +13,7 @@ from poller.normalize import Normalized
 from poller.observe.health import liveness, readiness
 from poller.observe.http import served
 from poller.observe.metrics import Metrics
-from poller.observe.page import Look, page
+from poller.observe.page import RENEWED_SECONDS, Look, page
 from poller.observe.readings import Readings
 from poller.storage.overview import Overview, read_overview
 from poller.storage.schema import head_revision
@@ -60,6 +60,7 @@ async def told_over_http(
         registry=metrics.registry,
         health={"/healthz": lambda: liveness(read()), "/readyz": lambda: readiness(read())},
         page=_page(read, now=now, look_up=Overviews(url).newest),
+        renewed_seconds=RENEWED_SECONDS,
     ):
         yield
 
@@ -97,19 +98,20 @@ def _page(
     *,
     now: Callable[[], datetime],
     look_up: Callable[[], Awaitable[tuple[Overview | None, str | None]]],
-) -> Callable[[], Awaitable[str]]:
-    async def make() -> str:
+) -> Callable[[bool], Awaitable[str]]:
+    async def make(renews: bool) -> str:  # noqa: FBT001 - the shape of a Page
         overview, failure = await look_up()
         readings = read()
-        return page(
-            Look(
-                at=now(),
-                release=__version__,
-                readings=readings,
-                reasons=readiness(readings),
-                overview=overview,
-                failure=failure,
-            )
+        look = Look(
+            at=now(),
+            release=__version__,
+            readings=readings,
+            reasons=readiness(readings),
+            overview=overview,
+            failure=failure,
+            renews=renews,
         )
+        # Many charts take a while, in which the loop has polls to make.
+        return await asyncio.to_thread(page, look)
 
     return make
