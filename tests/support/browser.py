@@ -37,7 +37,7 @@ class Page:
         self._socket = socket
         self._session = session
         self._ids = itertools.count(1_000_000)
-        self._loaded = False
+        self._loads = 0
         self.requested: list[str] = []
 
     async def ask(self, method: str, **params: object) -> dict[str, Any]:
@@ -51,12 +51,16 @@ class Page:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         await self.ask("Emulation.setDeviceMetricsOverride", **metrics)
         await self.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-        self._loaded = False
         found = await self.ask("Page.navigate", url=url)
         assert "errorText" not in found, found
+        await self.loaded()
+
+    async def loaded(self) -> None:
+        """Return when a page is there that was not when this was called for the last time."""
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            while not self._loaded:
+            while not self._loads:
                 self._note(await self._socket.receive_json())
+        self._loads = 0
 
     async def width(self) -> float:
         """Return how wide the content is: more than the window has to be scrolled sideways."""
@@ -90,7 +94,7 @@ class Page:
 
     def _note(self, message: dict[str, Any]) -> None:
         if message.get("method") == "Page.loadEventFired":
-            self._loaded = True
+            self._loads += 1
         if message.get("method") == "Network.requestWillBeSent":
             self.requested.append(message["params"]["request"]["url"])
 
