@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, time
 from pathlib import Path
 
+import pytest
+
 from poller.observation import Status
 from poller.simulator.accounts import Account
 from tests.acceptance.conftest import Workplace
@@ -10,6 +12,7 @@ from tests.acceptance.test_http import admit, ask, until
 from tests.support.browser import Page, new_page
 from tests.support.recent import leave
 
+pytestmark = pytest.mark.timeout(600)  # a browser and a daemon on a machine that does much else
 FAILURES = {3: (Status.TIMEOUT, "no reply within 8 s"), 4: (Status.TIMEOUT, "no reply within 8 s")}
 
 

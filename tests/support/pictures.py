@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -24,6 +25,7 @@ PICTURES: Final[dict[Scheme, Path]] = {
 _WIDTH: Final = 1100
 _HEIGHT: Final = 1080
 _PATIENCE_SECONDS: Final = 600
+_LEAST_POLLS: Final = 12
 _CONFIG: Final = """
 exchange: {environment: simulated}
 accounts:
@@ -62,16 +64,17 @@ async def take(folder: Path, database_url: str, browser: str) -> None:
 
 
 async def _recorded_for_a_while() -> None:
-    """Return when the page is there and shows a minute of polls after those that waited in the spool."""
+    """Return when the page shows two minutes of polls, after those that waited in the spool."""
     async with aiohttp.ClientSession() as client:
         while True:
-            await asyncio.sleep(1)
+            await asyncio.sleep(5)
             try:
                 async with client.get(_PAGE) as answer:
                     shown = await answer.text()
             except aiohttp.ClientConnectionError:
                 continue
-            if "6 of 6 ok" in shown or "12 of 12 ok" in shown:
+            recorded = re.findall(r">(\d+) of \1 ok<", shown)
+            if recorded and min(map(int, recorded)) >= _LEAST_POLLS:
                 return
 
 
