@@ -5,6 +5,8 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +16,7 @@ from poller.observation import Status
 from poller.simulator.accounts import Account
 from poller.storage.schema import upgrade
 from tests.support.browser import Scheme, chromium, new_page
+from tests.support.database import execute
 from tests.support.recent import leave
 from tests.support.schema import ROOT
 from tests.support.servers import VOLATILE, throw_away_server
@@ -53,7 +56,9 @@ async def take(folder: Path, database_url: str, browser: str) -> None:
     )  # fmt: skip
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            await _recorded_for_a_while()
+            await _until("readyz", lambda told: '"pass"' in told)
+            execute(database_url, "ANALYZE")
+            await _until("", _shows_polls)
         async with new_page(browser) as page:
             for scheme, path in PICTURES.items():
                 await page.go(_PAGE, width=_WIDTH, height=_HEIGHT, scheme=scheme)
@@ -63,19 +68,21 @@ async def take(folder: Path, database_url: str, browser: str) -> None:
         await daemon.wait()
 
 
-async def _recorded_for_a_while() -> None:
-    """Return when the page shows two minutes of polls, after those that waited in the spool."""
+async def _until(path: str, is_good: Callable[[str], object]) -> None:
+    """Return when what the daemon answers is good."""
     async with aiohttp.ClientSession() as client:
         while True:
+            with suppress(aiohttp.ClientConnectionError):
+                async with client.get(_PAGE + path) as answer:
+                    if is_good(await answer.text()):
+                        return
             await asyncio.sleep(5)
-            try:
-                async with client.get(_PAGE) as answer:
-                    shown = await answer.text()
-            except aiohttp.ClientConnectionError:
-                continue
-            recorded = re.findall(r">(\d+) of \1 ok<", shown)
-            if recorded and min(map(int, recorded)) >= _LEAST_POLLS:
-                return
+
+
+def _shows_polls(page: str) -> bool:
+    """Tell whether a page shows polls of the daemon that runs, after those that waited in the spool."""
+    recorded = re.findall(r">(\d+) of \1 ok<", page)
+    return bool(recorded) and min(map(int, recorded)) >= _LEAST_POLLS
 
 
 def main() -> None:

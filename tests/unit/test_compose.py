@@ -107,6 +107,13 @@ def test_the_configuration_of_the_poller_is_valid_as_it_is() -> None:
     assert settings.http.address == ("0.0.0.0", 8080)  # noqa: S104 - of the container
 
 
+def test_grafana_is_told_all_that_its_provisioning_asks_for() -> None:
+    provisioning = CHECKOUT / "grafana" / "provisioning" / "datasources"
+    asked = {name for path in provisioning.glob("*.yaml") for name in re.findall(r"\$([A-Z]\w+)", path.read_text())}
+
+    assert asked - SERVICES["grafana"]["environment"].keys() == set()
+
+
 def test_the_poller_is_asked_where_it_listens() -> None:
     [job] = yaml.safe_load((DEPLOY / "prometheus" / "compose.yml").read_text(encoding="utf-8"))["scrape_configs"]
 
