@@ -1,6 +1,7 @@
 # Two commands on a fresh machine with Python >= 3.11, pip and make: `make run` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run psql migrate migration schema-docs lock check format test test-unit status-page cookbook dataframes torture \
+.PHONY: help setup setup-dev run psql migrate migration schema-docs dashboards lock check format test test-unit \
+	status-page cookbook dataframes torture \
 	coverage clean
 
 PYTHON ?= python3
@@ -45,6 +46,9 @@ migration: setup-dev ## New migration: make migration m="create funding"
 
 schema-docs: setup-dev ## Write docs/schema.md from the comments of a database at the newest revision
 	$(BIN)/python -m tests.support.dictionary
+
+dashboards: setup-dev ## Write the dashboards and alerts of grafana/ from grafana/generator
+	$(BIN)/python -m grafana.generator
 
 lock: setup-dev ## Lock the newest allowed dependencies with hashes
 	$(UV_COMPILE) --upgrade --extra embedded --group build pyproject.toml --output-file requirements/run.txt

@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Histogram, Info, ProcessCollector
+from prometheus_client import CollectorRegistry, Histogram, Info, ProcessCollector, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from poller.observation import Status
 from poller.observe.readings import Readings
 
 _LATENCIES: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -24,7 +25,10 @@ class Metrics(Collector):
 
     def __init__(self, read: Read, *, release: str, schema_revision: str, account_labels: bool) -> None:
         """Expose what `read` returns whenever somebody looks; `account_labels` adds the label `account`."""
+        # When a counter began is of no use here, and would be a series beside each.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it without types
         self.registry = CollectorRegistry()
+        self.registry.register(self)
         self._read = read
         self._whose = ["account", "market"] if account_labels else ["market"]
         self._latencies = Histogram(
@@ -41,7 +45,6 @@ class Metrics(Collector):
         )
         build.info({"version": release, "schema_revision": schema_revision})
         ProcessCollector(registry=self.registry)
-        self.registry.register(self)
 
     def answered(self, market: str, latency_ms: int) -> None:
         """Count the latency of a poll."""
@@ -54,6 +57,8 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of this moment."""
         readings = self._read()
+        for series in readings.series:
+            self._latencies.labels(series.market)  # what has not happened yet is 0 times, not unknown
         yield from self._polls(readings)
         yield from _markets(readings)
         yield from _counters(readings)
@@ -61,14 +66,17 @@ class Metrics(Collector):
 
     def _polls(self, readings: Readings) -> Iterator[Metric]:
         polls: Counter[tuple[str, ...]] = Counter()
-        for (account, market, status), number in readings.polls.items():
-            polls[*self._key(account, market), status] += number
-        ages: dict[tuple[str, ...], float] = {}
         refused: Counter[tuple[str, ...]] = Counter()
+        ages: dict[tuple[str, ...], float] = {}
+        missed: dict[tuple[str, ...], float] = {}
         for series in readings.series:
             key = self._key(series.account, series.market)
-            ages[key] = max(series.age_seconds, ages.get(key, 0.0))
+            polls.update({(*key, status.value): 0 for status in Status})
             refused[key] += series.refused
+            ages[key] = max(series.age_seconds, ages.get(key, 0.0))
+            missed[key] = max(series.age_seconds / series.interval_seconds, missed.get(key, 0.0))
+        for (account, market, status), number in readings.polls.items():
+            polls[*self._key(account, market), status] += number
         stored = CounterMetricFamily(
             "poller_polls", "Polls that were stored, by how their tick ended.", labels=[*self._whose, "status"]
         )
@@ -77,10 +85,15 @@ class Metrics(Collector):
             "Since the tick of the newest stored poll, in exchange time; of several accounts the oldest.",
             labels=self._whose,
         )
+        late = GaugeMetricFamily(
+            "poller_last_stored_poll_age_intervals",
+            "The same in intervals of the account; of several accounts the most.",
+            labels=self._whose,
+        )
         left = GaugeMetricFamily(
             "poller_accounts_refused", "Accounts that the exchange refuses now.", labels=self._whose
         )
-        for family, values in ((stored, polls), (oldest, ages), (left, refused)):
+        for family, values in ((stored, polls), (oldest, ages), (late, missed), (left, refused)):
             for labels, value in values.items():
                 family.add_metric(list(labels), value)
             yield family

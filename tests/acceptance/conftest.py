@@ -34,6 +34,7 @@ accounts:
     api_secret: ${{BINANCE_API_SECRET}}
 spool: {{path: {spool}}}
 http: {{listen: "{listen}"}}
+metrics: {{account_labels: {account_labels}}}
 log: {{format: json, level: {level}}}
 """
 
@@ -111,6 +112,7 @@ class Workplace:
         level: str = "debug",
         listen: str = "127.0.0.1:0",
         spool: str = "spool.sqlite",
+        account_labels: bool = False,
     ) -> None:
         """Write the configuration anew."""
         text = CONFIG.format(
@@ -122,6 +124,7 @@ class Workplace:
             level=level,
             listen=listen,
             spool=spool,
+            account_labels=str(account_labels).lower(),
         )
         (self.directory / "config.yaml").write_text(text, encoding="utf-8")
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from itertools import product
 from typing import Any
 
 import aiohttp
@@ -61,7 +62,8 @@ async def test_nothing_can_be_changed_and_no_other_name_is_served(workplace: Wor
     async with workplace.running("run") as program:
         port = (await program.until("http served"))["port"]
 
-        assert (await ask(port, "/metrics", method="POST"))[0] == 405
+        for path, method in product(("/", "/healthz", "/readyz", "/metrics"), ("POST", "PUT", "PATCH", "DELETE")):
+            assert (await ask(port, path, method=method))[0] == 405
         assert (await ask(port, "/metrics", host="history.example"))[0] == 421
         assert (await ask(port, "/metrics", host=f"localhost:{port}"))[0] == 200
         assert (await ask(port, "/other"))[0] == 404

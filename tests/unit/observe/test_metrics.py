@@ -2,6 +2,7 @@ from dataclasses import replace
 
 from prometheus_client import generate_latest
 
+from poller.observation import Status
 from poller.observe.metrics import Metrics
 from poller.observe.readings import Readings
 from tests.support.readings import READINGS, SERIES
@@ -54,8 +55,31 @@ def test_of_several_accounts_the_oldest_age_counts() -> None:
 
     assert {
         'poller_last_stored_poll_age_seconds{market="usdm"} 99.0',
+        'poller_last_stored_poll_age_intervals{market="usdm"} 9.9',
         'poller_accounts_refused{market="usdm"} 1.0',
     } <= samples(exposed(two))
+
+
+def test_the_age_in_intervals_is_that_of_the_account_that_misses_the_most() -> None:
+    slow = replace(SERIES, account="slow", interval_seconds=3600, age_seconds=1800.0)
+
+    assert {
+        'poller_last_stored_poll_age_seconds{market="usdm"} 1800.0',
+        'poller_last_stored_poll_age_intervals{market="usdm"} 0.5',
+    } <= samples(exposed(replace(READINGS, series=(SERIES, slow))))
+
+
+def test_what_has_not_happened_is_told_as_zero() -> None:
+    quiet = replace(READINGS, polls={}, series=(SERIES, replace(SERIES, market="coinm")))
+
+    assert {
+        *(f'poller_polls_total{{market="coinm",status="{status}"}} 0.0' for status in Status),
+        'poller_poll_latency_seconds_count{market="coinm"} 0.0',
+    } <= samples(exposed(quiet))
+
+
+def test_no_metric_tells_when_another_began() -> None:
+    assert "_created" not in exposed()
 
 
 def test_an_offset_that_was_never_measured_is_no_metric() -> None:

@@ -1,0 +1,1 @@
+"""What Grafana needs: dashboards, data sources, alert rules."""

@@ -1,0 +1,1 @@
+"""Writes the dashboards, so that nobody edits a panel by hand: `make dashboards`."""

@@ -1,0 +1,1 @@
+"""What Grafana makes of a query before the database sees it."""
