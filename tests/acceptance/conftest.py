@@ -19,7 +19,7 @@ from tests.support.secrecy import confide
 
 Event = dict[str, Any]  # a line of the log: its keys depend on the event
 
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 90.0
 
 CONFIG = """
 exchange:

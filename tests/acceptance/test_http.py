@@ -24,7 +24,7 @@ async def ask(port: int, path: str, *, method: str = "GET", host: str = "127.0.0
 
 
 async def until(look: Callable[[], Awaitable[Answer]], status: int) -> dict[str, Any]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while (answer := await look())[0] != status:  # noqa: ASYNC110 - whoever asks over HTTP is told nothing by itself
             await asyncio.sleep(0.05)
     found: dict[str, Any] = json.loads(answer[1])

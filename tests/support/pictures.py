@@ -25,7 +25,7 @@ PICTURES: Final[dict[Scheme, Path]] = {
     "dark": ROOT / "docs" / "images" / "status-page-dark.png",
 }
 _WIDTH: Final = 1200
-_HEIGHT: Final = 1150
+_HEIGHT: Final = 1040
 _PATIENCE_SECONDS: Final = 600
 _CONFIG: Final = """
 exchange: {environment: simulated}
