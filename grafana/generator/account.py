@@ -5,8 +5,7 @@ from typing import Final
 from grafana.generator import account_queries as queries
 from grafana.generator import columns, margin, variables
 from grafana.generator.dashboards import Row, dashboard, gaps, modes
-from grafana.generator.panels import Json, Look, lines, money, signed, stat, table
-from grafana.generator.sql import now_by_unit
+from grafana.generator.panels import Json, Look, lines, money, signed, table
 
 _MARKET: Final = "${__field.name}, ${__field.labels.market}"
 
@@ -25,29 +24,22 @@ def account() -> Json:
 
 
 def _now() -> Row:
-    equity = stat(
-        "Equity",
-        "Wallet balance + unrealised PnL at the last ok poll, for each unit apart: nothing is converted. USD "
-        "(multi-assets) is the whole account, whose assets are also counted one by one.",
-        now_by_unit("equity"),
-        money("No balance"),
-        background=False,
+    units = table(
+        "By unit",
+        "At the last ok poll, for each unit apart: nothing is converted. Equity is the wallet balance + unrealised "
+        "PnL; available is what new orders may use. USD multi is the whole account in multi-assets mode: its assets "
+        "are also counted one by one, and each of them shows the account's available balance, converted.",
+        queries.BY_UNIT,
+        "No balance",
+        {
+            "unit": columns.UNIT,
+            "equity": columns.money("Equity"),
+            "wallet_balance": columns.money("Wallet balance"),
+            "unrealized_pnl": columns.signed("Unrealised PnL"),
+            "available_balance": columns.money("Available"),
+        },
     )
-    pnl = stat(
-        "Unrealised PnL",
-        "Of all open positions, for each unit apart.",
-        now_by_unit("unrealized_pnl"),
-        signed("No balance"),
-        background=False,
-    )
-    available = stat(
-        "Available balance",
-        "What new orders may use, for each unit apart; of an account in multi-assets mode in USD, as a whole.",
-        queries.AVAILABLE,
-        money("No balance"),
-        background=False,
-    )
-    return Row(panels=((4, margin.worst_now()), (7, equity), (7, pnl), (6, available)), height=4)
+    return Row(panels=((5, margin.worst_now()), (19, units)), height=7)
 
 
 def _state() -> Row:
@@ -58,7 +50,6 @@ def _state() -> Row:
         queries.STATE,
         "This account is not recorded now",
         {
-            "account": columns.column("Account"),
             "market": columns.MARKET,
             "last_status": columns.STATUS,
             "age": columns.age("Age"),
@@ -79,7 +70,6 @@ def _pools() -> Row:
         queries.POOLS,
         "No margin pool",
         {
-            "account": columns.column("Account"),
             "market": columns.MARKET,
             "pool": columns.column("Pool"),
             "margin_ratio": columns.ratio("Margin ratio"),
@@ -96,7 +86,6 @@ def _pools() -> Row:
         queries.BALANCES,
         "No balance",
         {
-            "account": columns.column("Account"),
             "market": columns.MARKET,
             "asset": columns.UNIT,
             "equity": columns.money("Equity"),
@@ -108,7 +97,7 @@ def _pools() -> Row:
             "max_withdraw_amount": columns.money("Withdrawable"),
         },
     )
-    return Row(panels=((11, pools), (13, balances)), height=8)
+    return Row(panels=((24, pools), (24, balances)), height=6)
 
 
 def _over_time() -> Row:
@@ -116,27 +105,43 @@ def _over_time() -> Row:
 
 
 def _by_asset() -> Row:
-    equity = lines(
+    panels = ((12, _equity()), (12, _pnl()), (8, _margins()), (8, _drawdown()), (8, _daily()))
+    return Row(title="In $asset", repeat="asset", panels=panels, height=8)
+
+
+def _equity() -> Json:
+    return lines(
         "Equity and wallet balance in $asset",
         "In $asset, at the last ok poll of each step. Equity is the wallet balance + unrealised PnL.",
         queries.EQUITY,
         money("No balance in this range", _MARKET),
     )
-    pnl = lines(
+
+
+def _pnl() -> Json:
+    panel = lines(
         "Unrealised PnL in $asset",
         "In $asset, at the last ok poll of each step.",
         queries.PNL,
-        money("No balance in this range", "unrealised PnL, ${__field.labels.market}"),
+        signed("No balance in this range", "unrealised PnL, ${__field.labels.market}"),
         fillOpacity=10,
     )
-    margins = lines(
+    _paint_losses(panel)
+    return panel
+
+
+def _margins() -> Json:
+    return lines(
         "Margins in $asset",
         "In $asset, at the last ok poll of each step, read from that poll itself: there is nothing where polls were "
         "dropped because of their age. In multi-assets mode the available balance of an asset is the account's.",
         queries.MARGINS,
         money("No balance in this range", _MARKET),
     )
-    drawdown = lines(
+
+
+def _drawdown() -> Json:
+    return lines(
         "Drawdown in $asset, transfers included",
         "How far equity was below its highest so far, by the hour; of longer steps the deepest hour. Transfers are "
         "not in the replies: a withdrawal looks like a loss.",
@@ -148,23 +153,31 @@ def _by_asset() -> Row:
             maximum=0,
             name="drawdown, ${__field.labels.market}",
         ),
+        axisSoftMin=-0.05,
         fillOpacity=20,
     )
-    daily = lines(
+
+
+def _daily() -> Json:
+    panel = lines(
         "Daily change in $asset",
         "In $asset: equity at the last ok poll of each UTC day minus that of the day before, transfers included; "
-        "today so far. Nothing stands where the day before has no poll. At most the last 1999 days of the range.",
+        "today so far. Where the range ends now, it begins 30 days ago here. Nothing stands where the day before has "
+        "no poll.",
         queries.DAILY,
         signed("No day with one before it in this range", "change, ${__field.labels.market}"),
         drawStyle="bars",
         fillOpacity=60,
     )
-    return Row(
-        title="In $asset",
-        repeat="asset",
-        panels=((12, equity), (12, pnl), (8, margins), (8, drawdown), (8, daily)),
-        height=8,
-    )
+    panel["timeFrom"] = "30d"
+    _paint_losses(panel)
+    return panel
+
+
+def _paint_losses(panel: Json) -> None:
+    defaults = panel["fieldConfig"]["defaults"]
+    defaults["color"] = {"mode": "thresholds"}
+    defaults["custom"]["gradientMode"] = "scheme"
 
 
 def _changes() -> Row:

@@ -6,6 +6,7 @@ from grafana.generator.sql import (
     ACCOUNTS,
     ASSETS,
     CHOSEN,
+    LATEST_EQUITY,
     MARKETS,
     SINCE,
     UNTIL,
@@ -19,7 +20,7 @@ from grafana.generator.sql import (
 _OF_ASSET: Final = f"asset = ANY ({ASSETS})"
 
 STATE: Final = f"""
-SELECT poll.account, poll.market, poll.last_status, extract(epoch FROM poll.age) AS age, poll.interval_seconds,
+SELECT poll.market, poll.last_status, extract(epoch FROM poll.age) AS age, poll.interval_seconds,
     replace(coalesce(totals.asset_mode, mode.asset_mode), '_', ' ') AS asset_mode,
     replace(mode.position_mode, '_', ' ') AS position_mode, poll.last_error
 FROM poller.latest_polls AS poll
@@ -29,47 +30,38 @@ LEFT JOIN poller.account_modes AS mode ON mode.account = poll.account AND mode.m
 WHERE poll.account = ANY ({ACCOUNTS}) AND poll.market = ANY ({MARKETS})
 ORDER BY poll.account, poll.market
 """
-AVAILABLE: Final = f"""
-SELECT now() AS time, unit AS metric, {amount("sum(available_balance)")} AS available_balance
-FROM (
-    SELECT totals_asset || ' (multi-assets)' AS unit, available_balance
-    FROM poller.latest_accounts
-    WHERE asset_mode = 'multi_assets' AND {CHOSEN}
-    UNION ALL
-    SELECT asset, balance.available_balance
-    FROM poller.latest_assets AS balance
-    JOIN poller.latest_accounts AS totals USING (account, market)
-    WHERE totals.asset_mode IS DISTINCT FROM 'multi_assets' AND {CHOSEN}
-) AS pool
-WHERE unit IS NOT NULL
+BY_UNIT: Final = f"""
+SELECT unit, {amount("sum(equity)")} AS equity, {amount("sum(wallet_balance)")} AS wallet_balance,
+    {amount("sum(unrealized_pnl)")} AS unrealized_pnl, {amount("sum(available_balance)")} AS available_balance
+FROM {inner(LATEST_EQUITY)} AS pool
 GROUP BY unit
-ORDER BY unit
+ORDER BY unit NOT LIKE 'USD%', unit
 """
 POOLS: Final = f"""
-SELECT account, market, pool, margin_ratio, {amount("maintenance_margin")} AS maintenance_margin,
+SELECT market, pool, margin_ratio, {amount("maintenance_margin")} AS maintenance_margin,
     {amount("margin_balance")} AS margin_balance,
     {amount("(margin_balance - maintenance_margin)")} AS left_over, asset
 FROM {inner(WORST_POOLS)} AS pools
 ORDER BY margin_ratio DESC NULLS LAST, pool
 """
 BALANCES: Final = f"""
-SELECT account, market, asset, {amount("margin_balance")} AS equity, {amount("wallet_balance")} AS wallet_balance,
+SELECT market, asset, {amount("margin_balance")} AS equity, {amount("wallet_balance")} AS wallet_balance,
     {amount("unrealized_pnl")} AS unrealized_pnl, {amount("initial_margin")} AS initial_margin,
     {amount("maintenance_margin")} AS maintenance_margin, {amount("available_balance")} AS available_balance,
     {amount("max_withdraw_amount")} AS max_withdraw_amount
 FROM poller.latest_assets
 WHERE {CHOSEN} AND {_OF_ASSET}
-ORDER BY account, market, asset
+ORDER BY market, asset
 """
 EQUITY: Final = f"""
 {with_grid(chart("chart_equity", by_asset="asset"))}
-SELECT time, account, market, scope, equity, wallet_balance AS "wallet balance"
+SELECT time, account, market, scope, {amount("equity")} AS equity, {amount("wallet_balance")} AS "wallet balance"
 FROM point
 ORDER BY time
 """
 PNL: Final = f"""
 {with_grid(chart("chart_equity", by_asset="asset"))}
-SELECT time, account, market, scope, unrealized_pnl
+SELECT time, account, market, scope, {amount("unrealized_pnl")} AS unrealized_pnl
 FROM point
 ORDER BY time
 """

@@ -16,7 +16,9 @@ from grafana.generator.sql import clean
 RUNBOOK: Final = "docs/operations.md"
 """Where `runbook_url` leads, in this repository: an address of your own makes it a link that can be followed."""
 
-_FOLDER: Final = "Poller"
+# Not the dashboards': Grafana looks for this one by its title before they are there, and from version 10 on for theirs
+# by its uid, so that there would be two of one name.
+_FOLDER: Final = "Poller alerts"
 _RANGE: Final = {"from": 600, "to": 0}  # the queries take the time from the database, not from here
 _EXPRESSION: Final = {"type": "__expr__", "uid": "__expr__"}
 

@@ -13,7 +13,7 @@ def column(name: str, unit: str = "none", width: int | None = None) -> Json:
 
 def money(name: str) -> Json:
     """Return a column of amounts; another one says their unit."""
-    return {**column(name, "locale"), "decimals": 6}
+    return {**column(name, "locale"), "decimals": 6, "noValue": "?"}
 
 
 def signed(name: str) -> Json:
@@ -26,6 +26,7 @@ def ratio(name: str) -> Json:
     return {
         **column(name, "percentunit", 170),
         "decimals": 1,
+        "noValue": "?",
         "min": 0,
         "max": 1,
         "custom.displayMode": "gradient-gauge",
@@ -35,7 +36,17 @@ def ratio(name: str) -> Json:
 
 def age(name: str) -> Json:
     """Return a column of seconds since the last poll."""
-    return column(name, "s", 90)
+    return {**column(name, "s", 90), "noValue": "never"}
+
+
+def factor(name: str) -> Json:
+    """Return a column of multiples."""
+    return {**column(name, "suffix: x"), "decimals": 2, "noValue": "?"}
+
+
+def time(name: str) -> Json:
+    """Return a column of instants."""
+    return column(name, "dateTimeAsIso", 165)
 
 
 def _steps(*steps: tuple[float | None, str]) -> Json:
@@ -44,8 +55,8 @@ def _steps(*steps: tuple[float | None, str]) -> Json:
 
 ACCOUNT: Final[Json] = {**column("Account"), "links": [account_link("__data.fields.account")]}
 MARKET: Final = column("Market", width=80)
-UNIT: Final = column("Unit", width=110)
-TIME: Final = column("Time", "dateTimeAsIso")
+UNIT: Final = column("Unit", width=90)
+TIME: Final = time("Time")
 STATUS: Final[Json] = {
     **column("Last tick", width=110),
     "custom.displayMode": "color-text",

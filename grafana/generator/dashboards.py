@@ -1,6 +1,6 @@
 """A dashboard: rows of panels, and what is round them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,23 +18,22 @@ LIMIT 200
 """
 _MODES: Final = f"""
 SELECT valid_from AS time, account || ' ' || market AS tags,
-    concat_ws(', ', replace(asset_mode, '_', ' '), replace(position_mode, '_', ' ')) || ' since then; not so at '
-        || coalesce(to_char(before AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC', 'any earlier time known')
-        AS text
+    concat_ws(', ', replace(asset_mode, '_', ' '), replace(position_mode, '_', ' ')) || ' since then; not yet at '
+        || to_char(before AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"') AS text
 FROM (
     SELECT account, market, valid_from, asset_mode, position_mode,
         lag(confirmed_at) OVER (PARTITION BY account, market ORDER BY valid_from) AS before
     FROM poller.account_modes
     WHERE {CHOSEN}
 ) AS mode
-WHERE valid_from >= {SINCE} AND valid_from < {UNTIL}
+WHERE before IS NOT NULL AND valid_from >= {SINCE} AND valid_from < {UNTIL}
 ORDER BY valid_from
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """Panels beside each other, with their widths; all of them together 24 wide.
+    """Panels beside each other, with their widths of 24 a line.
 
     Attributes:
         title: Its headline; None has none.
@@ -67,7 +66,7 @@ def dashboard(
     variables: Sequence[Json],
     annotations: Sequence[Json],
 ) -> Json:
-    """Return a dashboard for the last six hours, with links to the others that keep range and variables."""
+    """Return a dashboard for the last six hours, with links to the others that keep the range."""
     return {
         "uid": f"poller-{name}",
         "title": title,
@@ -75,7 +74,7 @@ def dashboard(
         "tags": ["poller"],
         "schemaVersion": 37,
         "version": 1,
-        "editable": False,
+        "editable": True,
         "graphTooltip": 1,
         "timezone": "utc",
         "time": {"from": "now-6h", "to": "now"},
@@ -83,47 +82,51 @@ def dashboard(
         "timepicker": {"refresh_intervals": ["10s", "30s", "1m", "5m", "15m", "1h"]},
         "templating": {"list": list(variables)},
         "annotations": {"list": list(annotations)},
-        "links": [_links()],
+        "links": _links(),
         "panels": _laid_out(rows),
     }
 
 
 def _laid_out(rows: Sequence[Row]) -> list[Json]:
-    panels: list[Json] = []
+    shown: list[Json] = []
     top = 0
-    number = 0
     for row in rows:
-        inside: list[Json] = []
-        head: Json | None = None
-        if row.title is not None:
-            number += 1
-            head = {
-                "id": number,
-                "type": "row",
-                "title": row.title,
-                "collapsed": row.collapsed,
-                "gridPos": {"x": 0, "y": top, "w": _WIDTH, "h": 1},
-                "panels": [],
-            }
-            if row.repeat:
-                head["repeat"] = row.repeat
-            panels.append(head)
-            top += 1
-        left = 0
-        line = 0
-        for width, content in row.panels:
-            if left + width > _WIDTH:
-                left, line = 0, line + row.height
-            number += 1
-            place = {"x": left, "y": top + line, "w": width, "h": row.height}
-            inside.append({"id": number, "gridPos": place, **content})
-            left += width
-        if head and row.collapsed:
-            head["panels"] = inside
-        else:
-            panels += inside
-            top += line + row.height
-    return panels
+        head = [] if row.title is None else [_head(row, top)]
+        inside = list(_placed(row, top + len(head)))
+        if row.collapsed:
+            head[0]["panels"] = inside
+            inside = []
+        shown += (*head, *inside)
+        top = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in (*head, *inside))
+    for number, panel in enumerate(_all(shown), start=1):
+        panel["id"] = number
+    return shown
+
+
+def _head(row: Row, top: int) -> Json:
+    return {
+        "type": "row",
+        "title": row.title,
+        "collapsed": row.collapsed,
+        "gridPos": {"x": 0, "y": top, "w": _WIDTH, "h": 1},
+        "panels": [],
+        **({"repeat": row.repeat} if row.repeat else {}),
+    }
+
+
+def _placed(row: Row, top: int) -> Iterator[Json]:
+    left = 0
+    for width, panel in row.panels:
+        if left + width > _WIDTH:
+            left, top = 0, top + row.height
+        yield {**panel, "gridPos": {"x": left, "y": top, "w": width, "h": row.height}}
+        left += width
+
+
+def _all(panels: Sequence[Json]) -> Iterator[Json]:
+    for panel in panels:
+        yield panel
+        yield from _all(panel.get("panels", ()))
 
 
 def _annotation(name: str, color: str, sql: str) -> Json:
@@ -139,16 +142,28 @@ def _annotation(name: str, color: str, sql: str) -> Json:
     }
 
 
-def _links() -> Json:
-    return {
-        "type": "dashboards",
-        "title": "Poller",
-        "tags": ["poller"],
-        "asDropdown": False,
-        "includeVars": True,
-        "keepTime": True,
-        "targetBlank": False,
-        "icon": "external link",
-        "tooltip": "",
-        "url": "",
-    }
+# One account cannot be All: its dashboard takes over the markets and the range, and of accounts its first.
+_OTHERS: Final = (
+    ("Overview", "/d/poller-overview", True),
+    ("Account", "/d/poller-account?${market:queryparam}", False),
+    ("Positions", "/d/poller-positions", True),
+    ("Poller", "/d/poller-poller", True),
+)
+
+
+def _links() -> list[Json]:
+    return [
+        {
+            "type": "link",
+            "title": title,
+            "url": url,
+            "includeVars": all_variables,
+            "keepTime": True,
+            "targetBlank": False,
+            "asDropdown": False,
+            "icon": "dashboard",
+            "tags": [],
+            "tooltip": "",
+        }
+        for title, url, all_variables in _OTHERS
+    ]

@@ -5,8 +5,7 @@ from typing import Final
 from grafana.generator import columns, margin, variables
 from grafana.generator import overview_queries as queries
 from grafana.generator.dashboards import Row, dashboard, gaps
-from grafana.generator.panels import Json, Look, lines, money, signed, stat, table
-from grafana.generator.sql import now_by_unit
+from grafana.generator.panels import Json, Look, lines, money, stat, table
 
 _WHO: Final = "${__field.labels.account} ${__field.labels.market}"
 
@@ -36,22 +35,20 @@ def _at_a_glance() -> Row:
             mappings={"0": ("none", "green")},
         ),
     )
-    equity = stat(
-        "Equity",
-        "Wallet balance + unrealised PnL of all chosen accounts, for each unit apart: nothing is converted. Under "
-        "USD (multi-assets) are whole accounts in multi-assets mode, whose assets are also counted one by one.",
-        now_by_unit("equity"),
-        money("No balance"),
-        background=False,
+    units = table(
+        "Equity and unrealised PnL",
+        "Of all chosen accounts, for each unit apart: nothing is converted. Equity is the wallet balance + unrealised "
+        "PnL. Under USD multi are whole accounts in multi-assets mode, whose assets are also counted one by one.",
+        queries.BY_UNIT,
+        "No balance",
+        {
+            "unit": columns.UNIT,
+            "equity": columns.money("Equity"),
+            "unrealized_pnl": columns.signed("Unrealised PnL"),
+            "accounts": columns.column("Accounts", width=90),
+        },
     )
-    pnl = stat(
-        "Unrealised PnL",
-        "Of all chosen accounts, for each unit apart.",
-        now_by_unit("unrealized_pnl"),
-        signed("No balance"),
-        background=False,
-    )
-    return Row(panels=((4, margin.worst_now()), (4, silent), (8, equity), (8, pnl)), height=4)
+    return Row(panels=((5, margin.worst_now()), (5, silent), (14, units)), height=7)
 
 
 def _worst_first() -> Row:

@@ -37,6 +37,13 @@ LEFT JOIN (
 WHERE {CHOSEN}
 ORDER BY margin_ratio DESC NULLS LAST, account, market
 """
+BY_UNIT: Final = f"""
+SELECT unit, {amount("sum(equity)")} AS equity, {amount("sum(unrealized_pnl)")} AS unrealized_pnl,
+    count(DISTINCT account) AS accounts
+FROM {inner(LATEST_EQUITY)} AS pool
+GROUP BY unit
+ORDER BY unit NOT LIKE 'USD%', unit
+"""
 WORTH: Final = f"""
 SELECT account, market, unit, {amount("equity")} AS equity, {amount("unrealized_pnl")} AS unrealized_pnl,
     {amount("(equity - before)")} AS change
@@ -63,16 +70,14 @@ ORDER BY unit, sum(abs(exposure)) DESC
 TOGETHER: Final = f"""
 {with_grid(chart("chart_equity", by_asset="asset"))}
 SELECT time, CASE scope WHEN 'account' THEN 'multi-assets accounts' ELSE 'wallets' END AS metric,
-    {total("equity")} AS equity
-FROM point
-GROUP BY time, scope
+    {amount("equity")} AS equity
+FROM (SELECT time, scope, {total("equity")} AS equity FROM point GROUP BY time, scope) AS summed
 ORDER BY time
 """
 EXPOSURE: Final = f"""
 {with_grid(chart("chart_exposure", by_asset="margin_asset"))}
-SELECT time, coalesce(base_asset, 'unknown') AS metric, {total("net_exposure")} AS net_exposure
-FROM point
-GROUP BY time, base_asset
+SELECT time, coalesce(base_asset, 'unknown') AS metric, {amount("net_exposure")} AS net_exposure
+FROM (SELECT time, base_asset, {total("net_exposure")} AS net_exposure FROM point GROUP BY time, base_asset) AS summed
 ORDER BY time
 """
 
@@ -81,7 +86,7 @@ def by_account(value: str) -> str:
     """Return the query of a value of each account over time."""
     return f"""
 {with_grid(chart("chart_equity", by_asset="asset"))}
-SELECT time, account, market, scope, {value}
+SELECT time, account, market, scope, {amount(value)} AS {value}
 FROM point
 ORDER BY time
 """

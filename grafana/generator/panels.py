@@ -113,7 +113,7 @@ def stat(title: str, description: str, sql: str, look: Look, *, background: bool
             "colorMode": "background" if background else "value",
             "graphMode": "none",
             "justifyMode": "auto",
-            "orientation": "auto",
+            "orientation": "auto" if background else "horizontal",
             "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
             "textMode": "auto" if look.name is None else "value_and_name",
         },
@@ -166,7 +166,7 @@ def timeline(title: str, description: str, sql: str, look: Look) -> Json:
 
 def table(title: str, description: str, sql: str, no_data: str, columns: Mapping[str, Json]) -> Json:
     """Return a table; of each column that is more than text, `columns` says how it is shown."""
-    overrides = [{"matcher": {"id": "byRegexp", "options": "/.*/"}, "properties": [{"id": "noValue", "value": "?"}]}]
+    overrides = [{"matcher": {"id": "byRegexp", "options": "/.*/"}, "properties": [{"id": "noValue", "value": ""}]}]
     overrides += [
         {
             "matcher": {"id": "byName", "options": name},
@@ -177,6 +177,6 @@ def table(title: str, description: str, sql: str, no_data: str, columns: Mapping
     look = Look(no_data=no_data, overrides=overrides)
     return {
         **panel("table", title, description, sql=sql, form="table"),
-        "fieldConfig": look.field_config({"align": "auto", "displayMode": "auto", "filterable": True}, "thresholds"),
+        "fieldConfig": look.field_config({"align": "auto", "displayMode": "auto", "minWidth": 70}, "thresholds"),
         "options": {"footer": {"fields": "", "reducer": ["sum"], "show": False}, "showHeader": True},
     }

@@ -3,7 +3,7 @@
 from grafana.generator import columns, variables
 from grafana.generator import positions_queries as queries
 from grafana.generator.dashboards import Row, dashboard, gaps
-from grafana.generator.panels import Json, Look, lines, money, signed, stat, table, timeline
+from grafana.generator.panels import Json, Look, lines, money, stat, table, timeline
 
 
 def positions() -> Json:
@@ -32,28 +32,22 @@ def _now() -> Row:
         Look(no_data="No open position"),
         background=False,
     )
-    gross = stat(
-        "Gross exposure",
-        "What all open positions are worth at mark price, longs and shorts added up, by margin asset.",
-        queries.sum_by_unit("sum(abs(exposure))"),
-        money("No open position"),
-        background=False,
+    units = table(
+        "By margin asset",
+        "What all open positions are worth at mark price at the last ok poll: net with shorts negative, gross without "
+        "signs, and how much of gross is isolated; in the unit of the row.",
+        queries.BY_UNIT,
+        "No open position",
+        {
+            "unit": columns.UNIT,
+            "unrealized_pnl": columns.signed("Unrealised PnL"),
+            "net_exposure": columns.signed("Net exposure"),
+            "gross_exposure": columns.money("Gross exposure"),
+            "isolated": columns.money("Isolated"),
+            "positions": columns.column("Positions", width=90),
+        },
     )
-    net = stat(
-        "Net exposure",
-        "What all open positions are worth at mark price, shorts negative, by margin asset.",
-        queries.sum_by_unit("sum(exposure)"),
-        money("No open position"),
-        background=False,
-    )
-    pnl = stat(
-        "Unrealised PnL",
-        "Of all open positions, by margin asset.",
-        queries.sum_by_unit("sum(unrealized_pnl)"),
-        signed("No open position"),
-        background=False,
-    )
-    return Row(panels=((4, count), (7, pnl), (7, net), (6, gross)), height=4)
+    return Row(panels=((5, count), (19, units)), height=6)
 
 
 def _open() -> Row:
@@ -77,8 +71,8 @@ def _open() -> Row:
             "entry_price": columns.money("Entry price"),
             "mark_price": columns.money("Mark price"),
             "margin": columns.column("Margin", width=85),
-            "effective_leverage": {**columns.column("Real leverage", "suffix: x"), "decimals": 2},
-            "leverage": columns.column("Set leverage", "suffix: x"),
+            "effective_leverage": columns.factor("Real leverage"),
+            "leverage": columns.factor("Set leverage"),
             "maintenance_margin": columns.money("Maintenance margin"),
             "isolated_wallet": columns.money("Isolated wallet"),
             "age": columns.age("Age"),
@@ -121,23 +115,23 @@ def _life() -> Row:
 
 def _by_unit() -> Row:
     exposure = lines(
-        "Exposure by symbol in $asset",
-        "In $asset: what each position was worth at mark price, shorts negative, at the last ok poll of each step; 0 "
-        "where there was none. The 20 largest of the range.",
+        "Exposure by symbol in $margin_asset",
+        "In $margin_asset: what each position was worth at mark price, shorts negative, at the last ok poll of each "
+        "step; 0 where there was none. The 20 largest of the range.",
         queries.by_symbol("exposure"),
         money("No position in this range", queries.NAME),
     )
     pnl = lines(
-        "Unrealised PnL by symbol in $asset",
-        "In $asset, at the last ok poll of each step; 0 where there was no position. The 20 largest positions of the "
-        "range.",
+        "Unrealised PnL by symbol in $margin_asset",
+        "In $margin_asset, at the last ok poll of each step; 0 where there was no position. The 20 largest "
+        "positions of the range.",
         queries.by_symbol("unrealized_pnl"),
         money("No position in this range", queries.NAME),
     )
     isolated = lines(
-        "Isolated against cross in $asset",
-        "In $asset: gross exposure of isolated positions and of those that share the cross margin, the sum of the "
-        "chosen accounts, read from the poll of each step. It is broken where one of them is unknown, and where "
+        "Isolated against cross in $margin_asset",
+        "In $margin_asset: gross exposure of isolated positions and of those that share the cross margin, the sum of "
+        "the chosen accounts, read from the poll of each step. It is broken where one of them is unknown, and where "
         "positions were dropped because of their age.",
         queries.ISOLATED,
         money("No poll in this range"),
@@ -145,7 +139,9 @@ def _by_unit() -> Row:
         stacking={"group": "A", "mode": "normal"},
     )
     isolated["maxDataPoints"] = 400
-    return Row(title="In $asset", repeat="asset", panels=((9, exposure), (9, pnl), (6, isolated)), height=9)
+    return Row(
+        title="In $margin_asset", repeat="margin_asset", panels=((9, exposure), (9, pnl), (6, isolated)), height=9
+    )
 
 
 def _leverage() -> Row:

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from grafana.generator.sql import ASSETS, CHOSEN, SINCE, SYMBOLS, UNTIL, amount, chart, known, with_grid
+from grafana.generator.sql import CHOSEN, MARGIN_ASSETS, SINCE, SYMBOLS, UNTIL, amount, chart, known, with_grid
 
 _OF_SYMBOL: Final = f"symbol = ANY ({SYMBOLS})"
 OPEN: Final = (
-    f"position_amount <> 0 AND {CHOSEN} AND {_OF_SYMBOL} AND coalesce(margin_asset, 'unknown') = ANY ({ASSETS})"
+    f"position_amount <> 0 AND {CHOSEN} AND {_OF_SYMBOL} AND coalesce(margin_asset, 'unknown') = ANY ({MARGIN_ASSETS})"
 )
 _SERIES: Final = "account, market, symbol, position_side"
 NAME: Final = "${__field.labels.account} ${__field.labels.symbol} ${__field.labels.position_side}"
@@ -51,14 +51,14 @@ LIMIT 200
 """
 
 
-def sum_by_unit(value: str) -> str:
-    """Return the query of a figure of all open positions, by margin asset."""
-    return f"""
-SELECT now() AS time, coalesce(margin_asset, 'unknown') AS metric, {amount(value)} AS amount
+BY_UNIT: Final = f"""
+SELECT coalesce(margin_asset, 'unknown') AS unit, {amount("sum(unrealized_pnl)")} AS unrealized_pnl,
+    {amount("sum(exposure)")} AS net_exposure, {amount("sum(abs(exposure))")} AS gross_exposure,
+    coalesce(sum(abs(exposure)) FILTER (WHERE isolated), 0) AS isolated, count(*) AS positions
 FROM poller.latest_positions
 WHERE {OPEN}
 GROUP BY margin_asset
-ORDER BY 2
+ORDER BY margin_asset NOT LIKE 'USD%', margin_asset
 """
 
 
@@ -71,9 +71,9 @@ named AS (
     FROM point
     JOIN poller.accounts USING (account)
     LEFT JOIN poller.contracts USING (environment, market, symbol)
-    WHERE {_OF_SYMBOL} AND coalesce(margin_asset, 'unknown') = ANY ({ASSETS})
+    WHERE {_OF_SYMBOL} AND coalesce(margin_asset, 'unknown') = ANY ({MARGIN_ASSETS})
 )
-SELECT time, account, symbol, position_side, {value}
+SELECT time, account, symbol, position_side, {amount(value)} AS {value}
 FROM named
 WHERE ({_SERIES}) IN (
     SELECT {_SERIES} FROM named GROUP BY {_SERIES} ORDER BY max(abs(exposure)) DESC NULLS LAST LIMIT 20
@@ -94,7 +94,7 @@ looked_up AS MATERIALIZED (
         FROM poller.position_states AS seen
         WHERE seen.time = point.polled_at AND seen.account = point.account AND seen.market = point.market
             AND seen.time >= {SINCE} AND seen.time < {UNTIL} AND seen.position_amount <> 0
-            AND {_OF_SYMBOL} AND coalesce(margin_asset, 'unknown') = ANY ({ASSETS})
+            AND {_OF_SYMBOL} AND coalesce(margin_asset, 'unknown') = ANY ({MARGIN_ASSETS})
         OFFSET 0
     ) AS state
 )
@@ -104,7 +104,10 @@ looked_up AS MATERIALIZED (
 LEVERAGE: Final = f"""
 {_looked_up("effective_leverage")},
 series AS (
-    SELECT {_SERIES} FROM looked_up GROUP BY {_SERIES} ORDER BY max(effective_leverage) DESC NULLS LAST LIMIT 20
+    SELECT {_SERIES} FROM looked_up GROUP BY {_SERIES}
+    HAVING max(effective_leverage) IS NOT NULL
+    ORDER BY max(effective_leverage) DESC
+    LIMIT 20
 )
 SELECT point.time, series.account, series.symbol, series.position_side, state.effective_leverage
 FROM series
@@ -127,12 +130,13 @@ kept AS (
     WHERE history IN ('polls', 'positions')
 )
 SELECT point.time,
-    {known("coalesce(sum(isolated), 0)", "polled")} AS isolated,
-    {known("coalesce(sum(cross_margined), 0)", "polled")} AS "cross"
+    {known("CASE WHEN count(polled) > 0 THEN coalesce(sum(isolated), 0) END", "polled")} AS isolated,
+    {known("CASE WHEN count(polled) > 0 THEN coalesce(sum(cross_margined), 0) END", "polled")} AS "cross"
 FROM (
     SELECT time, account, market, CASE WHEN polled_at >= since THEN polled_at END AS polled FROM point CROSS JOIN kept
 ) AS point
 LEFT JOIN summed USING (time, account, market)
+WHERE (account, market) IN (SELECT account, market FROM summed)
 GROUP BY point.time
 ORDER BY time
 """

@@ -1,6 +1,6 @@
 """The poller itself: what it recorded and missed, how fast, and against which limits."""
 
-from grafana.generator import columns, metrics, variables
+from grafana.generator import columns, metrics, statuses, variables
 from grafana.generator import recording_queries as queries
 from grafana.generator.dashboards import Row, dashboard, gaps
 from grafana.generator.panels import Json, Look, lines, stat, table
@@ -20,6 +20,10 @@ def recording() -> Json:
 
 
 def _now() -> Row:
+    return Row(panels=tuple((4, one) for one in (*_recorded(), *_measured())), height=4)
+
+
+def _recorded() -> tuple[Json, ...]:
     success = stat(
         "Recorded in the range",
         "Of the ticks that were promised, those with an ok poll; by whole hours.",
@@ -39,11 +43,16 @@ def _now() -> Row:
     )
     newest = stat(
         "Oldest last poll",
-        "Since the last ok poll of the account and market that waits longest.",
+        "Since the last ok poll of the account and market that waits longest; of one that never had any, since it was "
+        "promised.",
         queries.NEWEST,
         Look(unit="s", no_data="Nothing is to be recorded"),
         background=False,
     )
+    return success, missed, newest
+
+
+def _measured() -> tuple[Json, ...]:
     weight = stat(
         "Request weight",
         "What this IP address had used of its weight a minute, as the newest poll was told; another program on the "
@@ -63,7 +72,7 @@ def _now() -> Row:
         Look(
             no_data="No poll",
             unit="s",
-            decimals=3,
+            decimals=0,
             steps=((None, "red"), (-1, "orange"), (-0.25, "green"), (0.25, "orange"), (1, "red")),
         ),
     )
@@ -74,7 +83,7 @@ def _now() -> Row:
         queries.last("in the spool", "delay"),
         Look(no_data="No poll", unit="s", decimals=1, steps=((None, "green"), (10, "orange"), (60, "red"))),
     )
-    return Row(panels=tuple((4, one) for one in (success, missed, newest, weight, clock, delay)), height=4)
+    return weight, clock, delay
 
 
 def _ticks() -> Row:
@@ -85,13 +94,8 @@ def _ticks() -> Row:
         queries.TICKS,
         Look(
             no_data="No tick in this range",
-            overrides=[
-                {
-                    "matcher": {"id": "byName", "options": name},
-                    "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": color}}],
-                }
-                for name, color in (("ok", "green"), ("failed", "orange"), ("missed", "red"))
-            ],
+            minimum=0,
+            overrides=statuses.colors(),
         ),
         drawStyle="bars",
         fillOpacity=80,
@@ -127,6 +131,8 @@ def _limits() -> Row:
         "Lowest and highest: how far the exchange was ahead of the host's clock." + sampled,
         queries.over_time("min(clock_offset_ms) / 1000.0 AS lowest, max(clock_offset_ms) / 1000.0 AS highest"),
         Look(no_data="No poll in this range", unit="s", name="${__field.name}, ${__field.labels.market}"),
+        axisSoftMin=-0.01,
+        axisSoftMax=0.01,
     )
     delay = lines(
         "Reply to database",
@@ -145,13 +151,13 @@ def _history() -> Row:
         "Gaps, the longest first",
         "Promised ticks without an ok poll. Up to a day every gap with its cause; in longer ranges the hours that have "
         "gaps. The causes are those of poll_gaps.",
-        queries.GAPS,
+        queries.LONGEST_GAPS,
         "No gap in this range",
         {
             "account": columns.column("Account"),
             "market": columns.MARKET,
-            "from": columns.column("From", "dateTimeAsIso"),
-            "to": columns.column("To", "dateTimeAsIso"),
+            "from": columns.time("From"),
+            "to": columns.time("To"),
             "missed_ticks": columns.column("Ticks", "locale", 90),
             "cause": columns.column("Cause"),
         },
@@ -162,8 +168,8 @@ def _history() -> Row:
         queries.RUNS,
         "No run",
         {
-            "started_at": columns.column("Started", "dateTimeAsIso"),
-            "stopped_at": columns.column("Stopped", "dateTimeAsIso"),
+            "started_at": columns.time("Started"),
+            "stopped_at": columns.time("Stopped"),
             "stop_reason": columns.column("Why"),
             "version": columns.column("Version", width=90),
             "instance": columns.column("Instance"),

@@ -11,6 +11,7 @@ SELECT now() AS time, 'recorded' AS metric,
     sum(ticks_stored)::numeric / nullif(sum(ticks_stored) + sum(ticks_missed), 0) AS recorded
 FROM poller.hourly_ticks
 WHERE {CHOSEN} AND {_HOURS}
+HAVING count(*) > 0
 """
 MISSED: Final = f"""
 SELECT now() AS time, 'ticks missed' AS metric, sum(ticks_missed) AS missed
@@ -19,10 +20,16 @@ WHERE {CHOSEN} AND {_HOURS}
 HAVING count(*) > 0
 """
 NEWEST: Final = f"""
-SELECT now() AS time, account || ' ' || market AS metric, extract(epoch FROM age) AS age
+SELECT now() AS time, account || ' ' || market AS metric, extract(epoch FROM coalesce(age, now() - promised)) AS age
 FROM poller.latest_polls
+JOIN (
+    SELECT account, market, min(valid_from) AS promised
+    FROM poller.schedules
+    WHERE valid_to IS NULL
+    GROUP BY account, market
+) AS promise USING (account, market)
 WHERE {CHOSEN}
-ORDER BY age DESC NULLS FIRST
+ORDER BY 3 DESC
 LIMIT 1
 """
 _LAST: Final = f"""
@@ -113,7 +120,7 @@ WHERE NOT {A_DAY} AND {CHOSEN} AND {_HOURS}
 GROUP BY 1, how.ended
 ORDER BY time
 """
-GAPS: Final = f"""
+LONGEST_GAPS: Final = f"""
 SELECT account, market, "from", "to", missed_ticks, cause
 FROM {inner(GAPS)} AS gap
 ORDER BY missed_ticks DESC, "from" DESC

@@ -10,6 +10,7 @@ from typing import Final
 ACCOUNTS: Final = "ARRAY[${account:sqlstring}]::text[]"
 MARKETS: Final = "ARRAY[${market:sqlstring}]::text[]"
 ASSETS: Final = "ARRAY[${asset:sqlstring}]::text[]"
+MARGIN_ASSETS: Final = "ARRAY[${margin_asset:sqlstring}]::text[]"
 SYMBOLS: Final = "ARRAY[${symbol:sqlstring}]::text[]"
 SINCE: Final = "$__timeFrom()::timestamptz"
 UNTIL: Final = "$__timeTo()::timestamptz"
@@ -28,12 +29,12 @@ WHERE {CHOSEN}
 
 LATEST_EQUITY: Final = f"""
 SELECT account, market, 'asset' AS scope, asset, asset AS unit, wallet_balance, unrealized_pnl,
-    margin_balance AS equity
+    margin_balance AS equity, available_balance
 FROM poller.latest_assets
 WHERE {CHOSEN}
 UNION ALL
-SELECT account, market, 'account', totals_asset, totals_asset || ' (multi-assets)', wallet_balance, unrealized_pnl,
-    margin_balance
+SELECT account, market, 'account', totals_asset, totals_asset || ' multi', wallet_balance, unrealized_pnl,
+    margin_balance, available_balance
 FROM poller.latest_accounts
 WHERE asset_mode = 'multi_assets' AND totals_asset IS NOT NULL AND {CHOSEN}
 """
@@ -102,16 +103,6 @@ def total(value: str) -> str:
 def amount(value: str) -> str:
     """Round an amount to what a reader of a table needs: cents of hundreds, and six digits of what is less."""
     return f"round({value}, CASE WHEN abs({value}) >= 100 THEN 2 ELSE 6 END)"
-
-
-def now_by_unit(value: str) -> str:
-    """Return the query of a figure of all chosen accounts, for each unit apart."""
-    return f"""
-SELECT now() AS time, unit AS metric, {amount(f"sum({value})")} AS amount
-FROM {inner(LATEST_EQUITY)} AS pool
-GROUP BY unit
-ORDER BY unit
-"""
 
 
 GAPS: Final = f"""

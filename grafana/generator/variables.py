@@ -9,7 +9,7 @@ _ACCOUNT: Final = "SELECT account FROM poller.accounts ORDER BY account"
 
 # The rollups say what there was in the range; the hour that lasts may not be in them yet.
 _ASSET: Final = f"""
-SELECT DISTINCT asset FROM (
+SELECT asset FROM (
     SELECT asset FROM poller.hourly_equity WHERE {CHOSEN} AND hour > {SINCE} - INTERVAL '1 hour' AND hour < {UNTIL}
     UNION ALL
     SELECT asset FROM poller.latest_assets WHERE {CHOSEN}
@@ -17,7 +17,8 @@ SELECT DISTINCT asset FROM (
     SELECT totals_asset FROM poller.latest_accounts WHERE asset_mode = 'multi_assets' AND {CHOSEN}
 ) AS seen
 WHERE asset IS NOT NULL
-ORDER BY asset
+GROUP BY asset
+ORDER BY asset NOT LIKE 'USD%', asset
 """
 _POSITIONS: Final = f"""
     SELECT account, market, symbol FROM poller.hourly_positions
@@ -29,10 +30,11 @@ _SYMBOL: Final = f"""
 SELECT DISTINCT symbol FROM ({_POSITIONS}) AS seen ORDER BY symbol
 """
 _UNIT: Final = f"""
-SELECT DISTINCT coalesce(margin_asset, 'unknown') AS asset FROM ({_POSITIONS}) AS seen
+SELECT coalesce(margin_asset, 'unknown') AS margin_asset FROM ({_POSITIONS}) AS seen
 JOIN poller.accounts USING (account)
 LEFT JOIN poller.contracts USING (environment, market, symbol)
-ORDER BY asset
+GROUP BY contracts.margin_asset
+ORDER BY contracts.margin_asset NOT LIKE 'USD%', 1
 """
 
 
@@ -48,7 +50,7 @@ def asset() -> Json:
 
 def margin_asset() -> Json:
     """Return the variable of what positions are settled in, which is the unit of their amounts."""
-    return _variable("asset", "Margin asset", _UNIT)
+    return _variable("margin_asset", "Margin asset", _UNIT)
 
 
 def symbol() -> Json:

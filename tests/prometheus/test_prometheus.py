@@ -18,8 +18,11 @@ RULES: list[dict[str, Any]] = [
 NAMES = [str(rule["alert"]) for rule in RULES]
 
 
-def test_prometheus_takes_the_example_and_its_rules() -> None:
-    told = promtool("check", "config", "--lint=all", "--lint-fatal", str(DEPLOYED / "prometheus.yml"))
+@pytest.mark.parametrize(
+    "config", sorted({*DEPLOYED.glob("*.yml")} - {DEPLOYED / "rules.yml"}), ids=lambda path: path.name
+)
+def test_prometheus_takes_the_example_and_its_rules(config: Path) -> None:
+    told = promtool("check", "config", "--lint=all", "--lint-fatal", str(config))
 
     assert f"{len(RULES)} rules found" in told
 

@@ -333,3 +333,21 @@ def test_raw_payloads_may_be_kept_for_ever(tmp_path: Path) -> None:
     settings = load(written(tmp_path, SIMULATED + "database: {retention: {raw_payloads: forever}}"), {})
 
     assert settings.database.retention.limits() == {}
+
+
+@pytest.mark.parametrize(
+    ("http", "address", "local_only"),
+    [
+        ("", ("127.0.0.1", 8080), True),
+        ("http: {listen: '[::1]:9'}", ("::1", 9), True),
+        ("http: {listen: '0.0.0.0:8080'}", ("0.0.0.0", 8080), False),  # noqa: S104 - what a user may want
+        ("http: {listen: off}", None, True),
+    ],
+    ids=["nothing said", "loopback", "everywhere", "nowhere"],
+)
+def test_the_daemon_tells_of_itself_to_this_machine_alone_unless_told_otherwise(
+    tmp_path: Path, http: str, address: tuple[str, int] | None, *, local_only: bool
+) -> None:
+    settings = load(written(tmp_path, SIMULATED + http), {})
+
+    assert (settings.http.address, settings.http.local_only) == (address, local_only)

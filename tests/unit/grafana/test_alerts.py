@@ -62,7 +62,14 @@ def test_a_rule_leads_to_a_panel(rule: dict[str, Any]) -> None:
 
 def test_groups_are_evaluated_as_often_as_grafana_can() -> None:
     assert all(re.fullmatch(r"[1-9]0s|[1-9]m", group["interval"]) for group in GROUPS)
-    assert {group["folder"] for group in GROUPS} == {"Poller"}
+
+
+def test_alerts_have_a_folder_of_their_own() -> None:
+    [provider] = yaml.safe_load((FOLDER / "provisioning" / "dashboards" / "poller.yaml").read_text("utf-8"))[
+        "providers"
+    ]
+
+    assert {group["folder"] for group in GROUPS}.isdisjoint({provider["folder"]})
 
 
 def test_one_alert_tells_of_a_database_that_does_not_answer_or_is_empty() -> None:
