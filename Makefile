@@ -1,6 +1,7 @@
 # Two commands on a fresh machine with Python >= 3.11, pip and make: `make run` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run psql migrate migration schema-docs dashboards lock check format test test-unit cookbook dataframes torture \
+.PHONY: help setup setup-dev run psql migrate migration schema-docs dashboards lock check format test test-unit \
+	status-page cookbook dataframes torture \
 	coverage clean
 
 PYTHON ?= python3
@@ -71,6 +72,9 @@ test: setup-dev ## The whole suite
 
 test-unit: setup-dev ## What needs neither database nor socket
 	$(BIN)/python -m pytest tests/unit
+
+status-page: setup-dev ## Take the pictures of the status page anew; it needs Chromium
+	$(BIN)/python -m tests.support.pictures
 
 cookbook: setup-dev ## Write the answers in docs/cookbook.md anew
 	$(BIN)/python -m tests.support.cookbook

@@ -12,6 +12,7 @@ pytest_plugins = [
     "tests.support.database",
     "tests.support.history.databases",
     "tests.support.exchange",
+    "tests.support.browser",
 ]
 
 # How long an example takes is up to whatever else the machine does.

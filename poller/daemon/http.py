@@ -13,7 +13,7 @@ from poller.normalize import Normalized
 from poller.observe.health import liveness, readiness
 from poller.observe.http import served
 from poller.observe.metrics import Metrics
-from poller.observe.page import Look, page
+from poller.observe.page import RENEWED_SECONDS, Look, page
 from poller.observe.readings import Readings
 from poller.storage.overview import Overview, read_overview
 from poller.storage.schema import head_revision
@@ -60,6 +60,7 @@ async def told_over_http(
         registry=metrics.registry,
         health={"/healthz": lambda: liveness(read()), "/readyz": lambda: readiness(read())},
         page=_page(read, now=now, look_up=Overviews(url).newest),
+        renewed_seconds=RENEWED_SECONDS,
     ):
         yield
 
@@ -72,6 +73,7 @@ class Overviews:
         self._one_at_a_time = asyncio.Lock()
         self._read_at = float("-inf")
         self._found: tuple[Overview | None, str | None] = (None, None)
+        self._reading: asyncio.Future[Overview] | None = None
 
     async def newest(self) -> tuple[Overview | None, str | None]:
         """Return what was found at most two seconds ago, or why nothing can be."""
@@ -83,13 +85,24 @@ class Overviews:
             return self._found
 
     async def _look(self) -> tuple[Overview | None, str | None]:
+        # A look that was given up goes on in its thread: a slow database would get more of them with every page.
+        if self._reading is None:
+            self._reading = asyncio.get_running_loop().run_in_executor(None, read_overview, self._url())
+            self._reading.add_done_callback(_forgive)
+        done, _ = await asyncio.wait({self._reading}, timeout=_LOOK_SECONDS)
+        if not done:
+            return None, f"it has not answered for {_LOOK_SECONDS:.0f} s"
+        reading, self._reading = self._reading, None
         try:
-            async with asyncio.timeout(_LOOK_SECONDS):
-                return await asyncio.to_thread(read_overview, self._url()), None
+            return reading.result(), None
         except StoreUnavailableError as exc:
             return None, str(exc)
-        except TimeoutError:
-            return None, f"it has not answered for {_LOOK_SECONDS:.0f} s"
+
+
+def _forgive(reading: asyncio.Future[Overview]) -> None:
+    """Look at a failure that nobody waits for any more."""
+    if not reading.cancelled():
+        reading.exception()
 
 
 def _page(
@@ -97,19 +110,20 @@ def _page(
     *,
     now: Callable[[], datetime],
     look_up: Callable[[], Awaitable[tuple[Overview | None, str | None]]],
-) -> Callable[[], Awaitable[str]]:
-    async def make() -> str:
+) -> Callable[[bool], Awaitable[str]]:
+    async def make(renews: bool) -> str:  # noqa: FBT001 - the shape of a Page
         overview, failure = await look_up()
         readings = read()
-        return page(
-            Look(
-                at=now(),
-                release=__version__,
-                readings=readings,
-                reasons=readiness(readings),
-                overview=overview,
-                failure=failure,
-            )
+        look = Look(
+            at=now(),
+            release=__version__,
+            readings=readings,
+            reasons=readiness(readings),
+            overview=overview,
+            failure=failure,
+            renews=renews,
         )
+        # Many charts take a while, in which the loop has polls to make.
+        return await asyncio.to_thread(page, look)
 
     return make

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from poller.observe.readings import Readings, Series
+from poller.observe.wording import length
 
 _MISSED_INTERVALS: Final = 2
 
@@ -21,13 +22,14 @@ def readiness(readings: Readings) -> tuple[str, ...]:
 def _late(readings: Readings) -> Iterator[str]:
     for series in readings.series:
         if not series.has_stored or series.age_seconds >= _MISSED_INTERVALS * series.interval_seconds:
-            yield f"{series.account} {series.market}: {_since(series)}, one is due every {series.interval_seconds} s"
+            due = f"one is due every {length(series.interval_seconds)}"
+            yield f"{series.account} {series.market}: {_since(series)}, {due}"
 
 
 def _since(series: Series) -> str:
     if series.has_stored:
-        return f"the newest poll in the database is {series.age_seconds:.0f} s old"
-    return f"no poll has reached the database since the start, {series.age_seconds:.0f} s ago"
+        return f"the newest poll in the database is {length(series.age_seconds)} old"
+    return f"no poll has reached the database since the start, {length(series.age_seconds)} ago"
 
 
 def _lost(readings: Readings) -> Iterator[str]:

@@ -13,8 +13,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Reasons = Callable[[], tuple[str, ...]]
 """Tells what is wrong; nothing when all is well."""
 
-Page = Callable[[], Awaitable[str]]
-"""Makes an HTML document."""
+Page = Callable[[bool], Awaitable[str]]
+"""Makes an HTML document; told whether it is asked for again by itself."""
 
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _SHUTDOWN_SECONDS: Final = 0.5
@@ -35,6 +35,7 @@ async def served(
     registry: CollectorRegistry,
     health: Mapping[str, Reasons],
     page: Page,
+    renewed_seconds: int,
 ) -> AsyncIterator[None]:
     """Answer at a host and port as long as the context lasts; None answers nowhere.
 
@@ -46,13 +47,14 @@ async def served(
         registry: What `/metrics` shows.
         health: For each path, what tells the reasons against it.
         page: Makes what people see.
+        renewed_seconds: How often their browsers ask for it again, unless they ask with `refresh=off`.
     """
     if address is None:
         yield
         return
     host, port = address
     app = web.Application(middlewares=[_guard(local_only=local_only)])
-    app.router.add_get("/", _page(page))
+    app.router.add_get("/", _page(page, renewed_seconds))
     app.router.add_get("/metrics", _metrics(registry))
     for path, reasons in health.items():
         app.router.add_get(path, _health(reasons))
@@ -83,9 +85,12 @@ def _guard(*, local_only: bool) -> Middleware:
     return guard
 
 
-def _page(page: Page) -> Handler:
-    async def handle(_: web.Request) -> web.Response:
-        return web.Response(text=await page(), content_type="text/html")
+def _page(page: Page, renewed_seconds: int) -> Handler:
+    async def handle(request: web.Request) -> web.Response:
+        # A page that is made anew under those who read it slowly, or hear it, has to let itself be stopped.
+        renews = request.query.get("refresh") != "off"
+        headers = {"Refresh": str(renewed_seconds)} if renews else None
+        return web.Response(text=await page(renews), content_type="text/html", headers=headers)
 
     return handle
 

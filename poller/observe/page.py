@@ -1,24 +1,26 @@
 """The status page: one document that needs no script, made anew for everybody who asks."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from poller.observe.chart import HEIGHT, WIDTH, line
+from poller.observation import Status
+from poller.observe import wording
+from poller.observe.chart import HEIGHT, WIDTH, bars
+from poller.observe.holdings import MOST_ACCOUNTS, holdings
+from poller.observe.notices import notices
 from poller.observe.readings import Readings
-from poller.storage.overview import CHARTED, Curve, Overview
+from poller.storage.overview import CHARTED, MOST_POLLS, Overview
 
-MOST_CHARTS: Final = 24
-"""Of equity, and of margin ratios: what an eye can take in."""
+RENEWED_SECONDS: Final = 10
+"""How often a page that renews itself is asked for again."""
 
-_UNKNOWN: Final = "\u2013"
-_MINUTE: Final = 60
 _HOUR: Final = 3600
-_DAY: Final = 86_400
+_MISSED_INTERVALS: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,7 @@ class Look:
         reasons: Why polls do not reach the database; none when they do.
         overview: Of the database; None when it could not be asked.
         failure: Why not.
+        renews: Whether the page is asked for again by itself.
     """
 
     at: datetime
@@ -40,71 +43,50 @@ class Look:
     reasons: tuple[str, ...]
     overview: Overview | None
     failure: str | None
+    renews: bool
+
+    @property
+    def state(self) -> Literal["recording", "starting", "failing"]:
+        """Whether polls reach the database, or are not due there yet, or do not."""
+        if not self.reasons:
+            return "recording"
+        if self.readings.stuck or self.readings.spool_refuses:
+            return "failing"
+        late = (
+            series.has_stored or series.age_seconds >= _MISSED_INTERVALS * series.interval_seconds
+            for series in self.readings.series
+        )
+        return "failing" if any(late) else "starting"
 
 
 def page(look: Look) -> str:
     """Return the page as HTML."""
+    shown = holdings(look.overview) if look.overview else []
     return _TEMPLATE.render(
         look=look,
+        notices=notices(look.readings),
         hours=round(CHARTED.total_seconds() / _HOUR),
-        charts=_charts(look.overview) if look.overview else [],
+        holdings=shown,
+        left=len({row.account for row in look.overview.accounts}) - len(shown) if look.overview else 0,
+        most=MOST_ACCOUNTS,
+        renewed=RENEWED_SECONDS,
         width=WIDTH,
         height=HEIGHT,
+        strip_width=10 * MOST_POLLS,
     )
 
 
-def ago(age: timedelta | float | None) -> str:
-    """Say how long ago something was, in its largest unit."""
-    if age is None:
-        return "never"
-    seconds = age.total_seconds() if isinstance(age, timedelta) else age
-    for unit, length in (("d", _DAY), ("h", _HOUR), ("min", _MINUTE)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit} ago"
-    return f"{max(seconds, 0):.0f} s ago"
-
-
-def amount(value: Decimal | None, digits: int = 8) -> str:
-    """Write an amount with the thousands apart and without noise behind the point; nothing for what is unknown."""
-    if value is None:
-        return _UNKNOWN
-    plain = f"{value:,.{digits}f}"
-    return (plain.rstrip("0").rstrip(".") if "." in plain else plain).replace(",", "\u202f")
-
-
-def percent(value: Decimal | None) -> str:
-    """Write a share as a percentage with two digits."""
-    return _UNKNOWN if value is None else f"{value * 100:,.2f}\u202f%"
-
-
-def instant(value: datetime | None) -> str:
-    """Write an instant in UTC."""
-    return _UNKNOWN if value is None else f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-
-
-def _charts(overview: Overview) -> list[dict[str, Any]]:
-    return [
-        {"title": "Equity", "unit": amount, "curves": _drawn(overview.equity), "left": _left(overview.equity)},
-        {
-            "title": "Margin ratio",
-            "unit": percent,
-            "curves": _drawn(_used(overview.margin_ratio)),
-            "left": _left(_used(overview.margin_ratio)),
-        },
-    ]
-
-
-def _used(curves: Sequence[Curve]) -> list[Curve]:
-    """Leave out pools that nothing was drawn on: their ratio is zero all the time."""
-    return [curve for curve in curves if any(value for _, value in curve.points)]
-
-
-def _drawn(curves: Sequence[Curve]) -> list[tuple[Curve, Any]]:
-    return [(curve, drawn) for curve in curves[:MOST_CHARTS] if (drawn := line(curve.points))]
-
-
-def _left(curves: Sequence[Curve]) -> int:
-    return max(len(curves) - MOST_CHARTS, 0)
+def strip(statuses: Sequence[str]) -> dict[str, Any]:
+    """Return how polls ended, the oldest first: as paths of bars, and in words."""
+    counted = Counter(statuses)
+    good = counted.pop(Status.OK, 0)
+    failed = ", ".join(f"{count} {status}" for status, count in counted.most_common())
+    return {
+        "good": bars([status == Status.OK for status in statuses], tall=True),
+        "bad": bars([status != Status.OK for status in statuses], tall=False),
+        "words": f"{good} of {len(statuses)} ok",
+        "failed": failed,
+    }
 
 
 _ENVIRONMENT: Final = Environment(
@@ -114,5 +96,13 @@ _ENVIRONMENT: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters |= {"ago": ago, "amount": amount, "percent": percent, "instant": instant}
+_ENVIRONMENT.filters |= {
+    "ago": wording.ago,
+    "amount": wording.amount,
+    "clock": wording.clock,
+    "instant": wording.instant,
+    "iso": wording.iso,
+    "length": wording.length,
+    "strip": strip,
+}
 _TEMPLATE: Final = _ENVIRONMENT.get_template("status.html")

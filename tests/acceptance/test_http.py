@@ -14,7 +14,6 @@ from tests.acceptance.conftest import Workplace
 
 Answer = tuple[int, Any]
 
-RECORDING = "\N{CHECK MARK} recording"
 
 
 async def ask(port: int, path: str, *, method: str = "GET", host: str = "127.0.0.1") -> Answer:
@@ -99,38 +98,3 @@ async def test_an_address_that_is_taken_costs_nothing_but_a_line_in_the_log(work
         assert await first.stop() == 0
 
     assert refused["port"] == port
-
-
-async def test_the_page_shows_accounts_charts_and_positions_without_a_script(workplace: Workplace) -> None:
-    async with workplace.running("run", "--migrate") as program:
-        port = (await program.until("http served"))["port"]
-        await until(lambda: ask(port, "/readyz"), 200)
-        await program.until("poll stored", count=4, status="ok")
-
-        status, page = await ask(port, "/")
-        while RECORDING not in page:  # a busy machine makes some polls late
-            status, page = await ask(port, "/")
-        assert await program.stop() == 0
-
-    assert status == 200
-    assert "<script" not in page
-    assert page.count('<th scope="col">Account</th>') >= 1
-    assert '<path d="M' in page
-    assert "main usdm" in page
-    assert "main coinm" in page
-
-
-async def test_the_page_says_that_the_database_cannot_be_read(workplace: Workplace, plain_server: str) -> None:
-    async with workplace.running("run") as program:
-        port = (await program.until("http served"))["port"]
-        admit(plain_server, workplace.database_url, connections=False)
-        await until(lambda: ask(port, "/readyz"), 503)
-
-        status, page = await ask(port, "/")
-
-        admit(plain_server, workplace.database_url, connections=True)
-        assert await program.stop() == 0
-
-    assert status == 200
-    assert "The database cannot be read:" in page
-    assert "polls do not all reach the database" in page

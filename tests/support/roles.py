@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from secrets import token_hex
@@ -74,15 +74,15 @@ def roles(administrator: str) -> Iterator[Roles]:
         made.remove()
 
 
-def run_psql(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run psql of the embedded PostgreSQL on a database, without anybody's settings."""
+def run_psql(url: str, *arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run psql of the embedded PostgreSQL on a database, without anybody's settings but those of `environ`."""
     known = conninfo_to_dict(url)
-    environ = {"PATH": os.defpath, "PGPASSWORD": str(known.pop("password", ""))}
+    own = {"PATH": os.defpath, "PGPASSWORD": str(known.pop("password", ""))}
     program = str(find_wheel() / "pginstall" / "bin" / "psql")
     where = [f"{name}={value}" for name, value in known.items()]
     return subprocess.run(
         [program, "-X", "-q", "-d", " ".join(where), *arguments],
-        env=environ,
+        env={**(environ or {}), **own},
         capture_output=True,
         text=True,
         check=False,
