@@ -15,7 +15,6 @@ from tests.acceptance.conftest import Workplace
 Answer = tuple[int, Any]
 
 
-
 async def ask(port: int, path: str, *, method: str = "GET", host: str = "127.0.0.1") -> Answer:
     async with (
         aiohttp.ClientSession() as session,
