@@ -18,6 +18,7 @@ from poller.simulator.replies import account_result
 from poller.storage.engine import migration_engine
 from poller.storage.store import Store
 from poller.storage.tables import HISTORY
+from tests.support.database import compress as compress_chunks
 from tests.support.database import execute
 
 ASSETS, POSITIONS = 3, 5
@@ -98,14 +99,25 @@ def bytes_a_row(url: str) -> dict[str, float]:
     return found
 
 
-async def test_a_day_of_polls_takes_few_bytes(plain_database_url: str) -> None:
-    execute(plain_database_url, "SELECT poller.ensure_partitions(%s)", DAY)
-    store = Store(plain_database_url)
+def bytes_a_row_by_columns(url: str) -> dict[str, float]:
+    """Return the same of a database that keeps its history by columns."""
+    found = {}
+    for table in HISTORY:
+        counted = SQL("SELECT public.hypertable_size({}), count(*) FROM poller.{}")
+        name = f"poller.{table.name}"
+        ((size, count),) = execute(url, counted.format(name, Identifier(table.name)))
+        found[table.name] = int(str(size)) / int(str(count))
+    return found
+
+
+async def store_a_day(url: str) -> None:
+    execute(url, "SELECT poller.ensure_partitions(%s)", DAY)
+    store = Store(url)
     await store.open()
     for first in range(0, SAVED, AT_ONCE):
         await store.save_all([stored(number) for number in range(first, first + AT_ONCE)])
     await store.close()
-    with migration_engine(plain_database_url).begin() as connection:
+    with migration_engine(url).begin() as connection:
         for table in HISTORY:
             others = [column for column in table.c if column.name != "time"]
             for times in range(1, TIMES):
@@ -113,9 +125,26 @@ async def test_a_day_of_polls_takes_few_bytes(plain_database_url: str) -> None:
                 saved = select(table.c.time + span, *others).where(table.c.time < tick(SAVED)).order_by(table.c.time)
                 connection.execute(insert(table).from_select(["time", *(column.name for column in others)], saved))
 
+
+def a_poll(found: Mapping[str, float]) -> float:
+    rest = found["polls"] + found["account_totals"] + found["raw_payloads"]
+    return rest + ASSETS * found["asset_balances"] + POSITIONS * found["positions"]
+
+
+async def test_a_day_of_polls_takes_few_bytes(plain_database_url: str) -> None:
+    await store_a_day(plain_database_url)
+
     found = bytes_a_row(plain_database_url)
 
-    rest = found["polls"] + found["account_totals"] + found["raw_payloads"]
-    a_poll = rest + ASSETS * found["asset_balances"] + POSITIONS * found["positions"]
     assert found["positions"] <= 145, found
-    assert a_poll <= 2_048, found
+    assert a_poll(found) <= 2_048, found
+
+
+async def test_by_columns_it_takes_less_than_half_of_that(community_database_url: str) -> None:
+    await store_a_day(community_database_url)
+    assert compress_chunks(community_database_url) >= len(HISTORY)
+
+    found = bytes_a_row_by_columns(community_database_url)
+
+    assert found["positions"] <= 40, found
+    assert a_poll(found) <= 900, found
