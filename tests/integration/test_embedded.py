@@ -20,11 +20,12 @@ from poller.storage.embedded_cluster import Postmaster
 from poller.storage.embedded_programs import find_wheel
 
 USE = """
-import signal, sys
+import os, signal, sys
 from pathlib import Path
 from poller.storage.embedded import EmbeddedPostgres
 
-signal.signal(signal.SIGINT, lambda *_: print("interrupted", flush=True))
+# The signal may come while the address is still being printed, and a buffer cannot be entered twice.
+signal.signal(signal.SIGINT, lambda *_: os.write(1, b"interrupted\\n"))
 with EmbeddedPostgres(Path(sys.argv[1]), warn=lambda _: None) as server:
     print(server.url, flush=True)
     sys.stdin.readline()
