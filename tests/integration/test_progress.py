@@ -135,7 +135,7 @@ async def test_a_database_that_cannot_store_is_retried_and_not_stuck(
         writing = tasks.create_task(writer.run())
         await until(lambda: watch.recording.spool.depth > 0)
         for retries in range(1, 3):
-            await until(lambda retries=retries: writer.retries > retries and not watch.appending)  # type: ignore[misc]  # as above
+            await until(lambda retries=retries: writer.retries > retries and not watch.appending)  # type: ignore[misc]  # mypy cannot infer a default
             assert watch.look(59) is None
         writing.cancel()
         await store.close()
