@@ -274,14 +274,14 @@ async def stores_consecutive_ticks(copy: Copy) -> None:
         r"""
         \pset tuples_only
         \pset format unaligned
-        SELECT extract(epoch FROM time)::bigint, market FROM poller.polls ORDER BY time, market LIMIT 4;
+        SELECT extract(epoch FROM time)::bigint, market, status FROM poller.polls ORDER BY time, market LIMIT 4;
         """,
     )
     polls = [line.split("|") for line in printed.splitlines() if "|" in line]
     first = int(polls[0][0])
 
     assert first % 10 == 0
-    assert polls == [[str(first + late), market] for late in (0, 10) for market in ("coinm", "usdm")]
+    assert polls == [[str(first + late), market, "ok"] for late in (0, 10) for market in ("coinm", "usdm")]
 
 
 async def shows_the_table(copy: Copy, query: str, shown: str) -> None:
