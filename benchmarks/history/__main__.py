@@ -7,8 +7,8 @@ from pathlib import Path
 
 from benchmarks.faults.clients import CHECKOUT
 from benchmarks.history.load import LOADING, Size, load, roll_up
-from benchmarks.history.report import document
-from benchmarks.history.speed import ask
+from benchmarks.history.report import comparison, document
+from benchmarks.history.speed import ask, compare
 from poller.cli.progress import progress
 from poller.storage.embedded import EmbeddedPostgres
 
@@ -31,6 +31,9 @@ def main() -> None:
                 roll_up(url, advance)
         return
     with _database(arguments) as url:
+        if arguments.beside:
+            print(comparison(compare([url, arguments.beside])))  # noqa: T201 - a command
+            return
         text = document(*ask(url))
     if arguments.write:
         (CHECKOUT / "docs" / "speed.md").write_text(text, encoding="utf-8")
@@ -63,6 +66,7 @@ def _arguments() -> argparse.Namespace:
     loading.add_argument("--seed", type=int, default=1)
     asking = commands.add_parser("speed", help="ask a loaded database, and print times and plans")
     asking.add_argument("--write", action="store_true", help="into docs/speed.md, too")
+    asking.add_argument("--beside", metavar="URL", help="of a database with the same history: compare the times")
     return parser.parse_args()
 
 

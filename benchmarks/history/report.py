@@ -1,7 +1,7 @@
 """The times and plans as Markdown."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -28,7 +28,8 @@ planning is in it.
 
 ## Plans
 
-Partitions that were never looked at are left out.
+Those of the statements within functions come before that of the question. Partitions that were never looked at are
+left out.
 
 {plans}
 """
@@ -61,5 +62,17 @@ def _plan(answer: Answer) -> Iterator[str]:
     yield f"### {answer.question.name[0].upper()}{answer.question.name[1:]}"
     yield ""
     yield "```"
-    yield from answer.plan
+    for place, plan in enumerate(answer.plans):
+        if place:
+            yield ""
+        yield from plan
     yield "```"
+
+
+def comparison(pairs: Iterable[Sequence[Answer]]) -> str:
+    """Return the rows of a table: the times of two databases, and how many times as long the latter takes."""
+    return "\n".join(
+        f"| {one.question.name} | {one.milliseconds:.1f} | {other.milliseconds:.1f} "
+        f"| {other.milliseconds / one.milliseconds:.2f} |"
+        for one, other in pairs
+    )
