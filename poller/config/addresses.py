@@ -50,12 +50,16 @@ def _is_one_word(text: str) -> bool:
 
 def is_loopback(host: str) -> bool:
     """Tell whether only this machine reaches an address."""
-    if host == "localhost":
-        return True
+    return host == "localhost" or (is_address(host) and ip_address(host.strip("[]")).is_loopback)
+
+
+def is_address(host: str) -> bool:
+    """Tell whether a host is an IP address, not a name."""
     try:
-        return ip_address(host.strip("[]")).is_loopback
+        ip_address(host.strip("[]"))
     except ValueError:
         return False
+    return True
 
 
 def _postgresql_url(secret: SecretStr) -> SecretStr:

@@ -10,6 +10,7 @@ _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _SIZE = re.compile(r"[0-9]{1,9} ?(?:[KMGT]i?)?B", re.ASCII | re.IGNORECASE)
 _SHARE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _LISTEN = re.compile(
     r"off|(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.-]{1,253}):"
     r"(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
@@ -92,6 +93,12 @@ def _name(text: str) -> str:
     return text
 
 
+def _host_name(text: str) -> str:
+    if not _HOST_NAME.fullmatch(text):
+        raise ValueError("must be the name of a host, such as poller.example.com, without a scheme or a port")
+    return text.lower()
+
+
 def exchange_key(secret: SecretStr) -> SecretStr:
     """Return an API key or secret as it is.
 
@@ -126,6 +133,7 @@ Age = Annotated[int | None, PlainValidator(_age_seconds)]
 Share = Annotated[float, PlainValidator(_share)]
 SpoolSize = Annotated[ByteSize, BeforeValidator(_size_text), AfterValidator(_spool_size)]
 Name = Annotated[str, AfterValidator(_name)]
+HostName = Annotated[str, AfterValidator(_host_name)]
 ExchangeKey = Annotated[SecretStr, AfterValidator(exchange_key)]
 Flag = Annotated[bool, PlainValidator(_flag)]
 Passphrase = Annotated[SecretStr, AfterValidator(_passphrase)]

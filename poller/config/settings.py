@@ -15,6 +15,7 @@ from poller.config.addresses import (
     ProxyUrl,
     RestUrl,
     WsUrl,
+    is_address,
     is_loopback,
     passwords,
 )
@@ -24,6 +25,7 @@ from poller.config.quantities import (
     Age,
     ExchangeKey,
     Flag,
+    HostName,
     Interval,
     Keep,
     Listen,
@@ -152,6 +154,7 @@ class Http(Section):
     """Where the daemon tells of itself."""
 
     listen: Listen = "127.0.0.1:8080"
+    names: tuple[HostName, ...] = ()
 
     @property
     def address(self) -> tuple[str, int] | None:
@@ -163,6 +166,14 @@ class Http(Section):
     def local_only(self) -> bool:
         """Whether only this machine reaches it."""
         return self.address is None or is_loopback(self.address[0])
+
+    def answers_to(self, host: str) -> bool:
+        """Tell whether a client may call this host so: no foreign DNS can have led it here under that name."""
+        if host in self.names:
+            return True
+        if self.local_only:
+            return is_loopback(host)
+        return is_address(host) or "." not in host
 
 
 class Metrics(Section):

@@ -56,7 +56,7 @@ async def told_over_http(
     listen(stored)
     async with served(
         settings.http.address,
-        local_only=settings.http.local_only,
+        answers_to=settings.http.answers_to,
         registry=metrics.registry,
         health={"/healthz": lambda: liveness(read()), "/readyz": lambda: readiness(read())},
         page=_page(read, now=now, look_up=Overviews(url).newest),

@@ -16,7 +16,6 @@ Reasons = Callable[[], tuple[str, ...]]
 Page = Callable[[bool], Awaitable[str]]
 """Makes an HTML document; told whether it is asked for again by itself."""
 
-_LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _SHUTDOWN_SECONDS: Final = 0.5
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -31,7 +30,7 @@ _log = structlog.stdlib.get_logger()
 async def served(
     address: tuple[str, int] | None,
     *,
-    local_only: bool,
+    answers_to: Callable[[str], bool],
     registry: CollectorRegistry,
     health: Mapping[str, Reasons],
     page: Page,
@@ -43,7 +42,7 @@ async def served(
 
     Args:
         address: Host and port; port 0 takes a free one.
-        local_only: Whether nobody but this machine is meant to reach it.
+        answers_to: Tells whether a name that a client used for this host is really its own.
         registry: What `/metrics` shows.
         health: For each path, what tells the reasons against it.
         page: Makes what people see.
@@ -53,7 +52,7 @@ async def served(
         yield
         return
     host, port = address
-    app = web.Application(middlewares=[_guard(local_only=local_only)])
+    app = web.Application(middlewares=[_guard(answers_to)])
     app.router.add_get("/", _page(page, renewed_seconds))
     app.router.add_get("/metrics", _metrics(registry))
     for path, reasons in health.items():
@@ -72,12 +71,12 @@ async def served(
         await runner.cleanup()
 
 
-def _guard(*, local_only: bool) -> Middleware:
+def _guard(answers_to: Callable[[str], bool]) -> Middleware:
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         # A web page that a name of its own leads here could read an account's history through the user's browser.
-        if local_only and (request.url.host or "") not in _LOCAL:
-            raise web.HTTPMisdirectedRequest(text="this is served to this machine alone\n")
+        if not answers_to(request.url.host or ""):
+            raise web.HTTPMisdirectedRequest(text="this is not served under that name: see http.names\n")
         response = await handler(request)
         response.headers.update(_HEADERS)
         return response

@@ -33,10 +33,19 @@ accounts:
     api_key: ${{BINANCE_API_KEY}}
     api_secret: ${{BINANCE_API_SECRET}}
 spool: {{path: {spool}}}
-http: {{listen: "{listen}"}}
+http: {{listen: "{listen}", names: {names}}}
 metrics: {{account_labels: {account_labels}}}
 log: {{format: json, level: {level}}}
 """
+CONFIGURED = {
+    "environment": "simulated",
+    "interval": "1s",
+    "spool": "spool.sqlite",
+    "listen": "127.0.0.1:0",
+    "names": "[]",
+    "account_labels": "false",
+    "level": "debug",
+}
 
 
 class Program:
@@ -104,27 +113,13 @@ class Workplace:
         self._exchange = exchange
         self.configure()
 
-    def configure(
-        self,
-        *,
-        interval: str = "1s",
-        environment: str = "simulated",
-        level: str = "debug",
-        listen: str = "127.0.0.1:0",
-        spool: str = "spool.sqlite",
-        account_labels: bool = False,
-    ) -> None:
-        """Write the configuration anew."""
+    def configure(self, **changes: str) -> None:
+        """Write the configuration anew, with what is to differ from `CONFIGURED`."""
         text = CONFIG.format(
-            environment=environment,
             usdm_ws=self._exchange.ws_url(Market.USDM),
             coinm_ws=self._exchange.ws_url(Market.COINM),
             rest=self._exchange.rest_url(Market.USDM),
-            interval=interval,
-            level=level,
-            listen=listen,
-            spool=spool,
-            account_labels=str(account_labels).lower(),
+            **CONFIGURED | changes,
         )
         (self.directory / "config.yaml").write_text(text, encoding="utf-8")
 

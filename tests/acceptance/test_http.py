@@ -70,6 +70,26 @@ async def test_nothing_can_be_changed_and_no_other_name_is_served(workplace: Wor
         assert await program.stop() == 0
 
 
+async def test_under_any_address_only_its_own_names_are_served(workplace: Workplace) -> None:
+    workplace.configure(listen="0.0.0.0:0", names="[Poller.example]")
+    async with workplace.running("run") as program:
+        port = (await program.until("http served"))["port"]
+        answers = {
+            host: (await ask(port, "/healthz", host=host))[0]
+            for host in (
+                "poller:8080",
+                "10.1.2.3:8080",
+                "[::1]:8080",
+                "poller.example",
+                "evil.example",
+                "127.0.0.1.evil",
+            )
+        }
+        assert await program.stop() == 0
+
+    assert answers == {host: 421 if "evil" in host else 200 for host in answers}
+
+
 async def test_a_database_that_is_away_makes_it_unready_but_not_dead(workplace: Workplace, plain_server: str) -> None:
     async with workplace.running("run") as program:
         port = (await program.until("http served"))["port"]

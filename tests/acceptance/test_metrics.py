@@ -16,7 +16,7 @@ RULES = yaml.safe_load((Path(__file__).parents[2] / "deploy" / "prometheus" / "r
 
 @pytest.mark.parametrize("account_labels", [False, True], ids=["accounts added up", "accounts told apart"])
 async def test_metrics_are_as_prometheus_wants_them(workplace: Workplace, *, account_labels: bool) -> None:
-    workplace.configure(account_labels=account_labels)
+    workplace.configure(account_labels=str(account_labels).lower())
     async with workplace.running("run") as program:
         port = (await program.until("http served"))["port"]
         early = (await ask(port, "/metrics"))[1]

@@ -351,3 +351,32 @@ def test_the_daemon_tells_of_itself_to_this_machine_alone_unless_told_otherwise(
     settings = load(written(tmp_path, SIMULATED + http), {})
 
     assert (settings.http.address, settings.http.local_only) == (address, local_only)
+
+
+@pytest.mark.parametrize(
+    ("listen", "host", "answers"),
+    [
+        ("127.0.0.1:8080", "localhost", True),
+        ("127.0.0.1:8080", "::1", True),
+        ("127.0.0.1:8080", "poller.example.com", True),
+        ("127.0.0.1:8080", "poller", False),
+        ("127.0.0.1:8080", "10.0.0.7", False),
+        ("127.0.0.1:8080", "", False),
+        ("10.0.0.7:8080", "poller", True),
+        ("10.0.0.7:8080", "10.0.0.7", True),
+        ("10.0.0.7:8080", "poller.example.com", True),
+        ("10.0.0.7:8080", "evil.example.com", False),
+        ("10.0.0.7:8080", "10.0.0.7.evil", False),
+    ],
+)
+def test_a_name_that_foreign_dns_could_have_led_here_is_not_answered(
+    tmp_path: Path, listen: str, host: str, *, answers: bool
+) -> None:
+    text = f"{SIMULATED}http: {{listen: '{listen}', names: [Poller.Example.com]}}"
+
+    assert load(written(tmp_path, text), {}).http.answers_to(host) is answers
+
+
+def test_a_name_to_answer_to_is_no_url(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"http\.names\[0\]: must be the name of a host"):
+        load(written(tmp_path, SIMULATED + "http: {names: ['http://poller.example.com']}"), {})
