@@ -32,6 +32,7 @@ QUESTIONS: Final = (
     Question(name="equity of 24 hours, every 5 minutes", limit_ms=30, sql=_CHART, span="24 hours", step="5 minutes"),
     Question(name="equity of 24 hours, every minute", limit_ms=None, sql=_CHART, span="24 hours", step="1 minute"),
     Question(name="equity of 30 days, every hour", limit_ms=50, sql=_CHART, span="30 days", step="1 hour"),
+    Question(name="equity of 30 days, every 20 minutes", limit_ms=None, sql=_CHART, span="30 days", step="20 minutes"),
     Question(name="equity of 12 months, every 12 hours", limit_ms=100, sql=_CHART, span="365 days", step="12 hours"),
     Question(
         name="worst margin ratio of the year, and when",

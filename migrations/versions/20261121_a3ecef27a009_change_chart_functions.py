@@ -1,4 +1,4 @@
-"""Change the chart functions: they tell the planner from when on they read polls.
+"""Change the chart functions: a plan knows which polls it reads, and is made for one series of polls at a time.
 
 Revises: 3f9a6c1d07be
 """
@@ -44,7 +44,7 @@ CREATE OR REPLACE FUNCTION poller.chart_polls(
     "from" timestamptz, "to" timestamptz, step interval, account text DEFAULT NULL, market text DEFAULT NULL
 ) RETURNS SETOF poller.poll_point
 LANGUAGE plpgsql STABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan{settings}
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -129,19 +129,7 @@ BEGIN
                 AND polls.time >= queued.hour AND polls.time < queued.hour + INTERVAL '1 hour'{within}
             ORDER BY polls.time DESC
             LIMIT 1
-        ) AS newest
-        UNION ALL
-        SELECT account, market, grid.time, newest.time, false
-        FROM series
-        CROSS JOIN grid
-        CROSS JOIN LATERAL (
-            SELECT polls.time FROM poller.polls
-            WHERE polls.account = series.account AND polls.market = series.market AND status = 'ok'
-                AND polls.time >= greatest(grid.time, kept_from) AND polls.time < grid.time + width{within}
-            ORDER BY polls.time DESC
-            LIMIT 1
-        ) AS newest
-        WHERE NOT by_hours
+        ) AS newest{sampled}
     )
     SELECT time, account, market, newest.polled_at, newest.rolled
     FROM grid
@@ -162,9 +150,75 @@ CREATE OR REPLACE FUNCTION poller.{chart}(
     {parameters}
 ) RETURNS SETOF poller.{point}
 LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    polls_from CONSTANT timestamptz := poller.chart_polls_from("from", "to", step);
+    ends CONSTANT timestamptz := "to" + step;
+    shown record;
+BEGIN
+    FOR shown IN
+        SELECT account, market, array_agg(time) AS times, array_agg(polled_at) AS polled_at,
+            array_agg(polled_at) FILTER (WHERE NOT rolled) AS polled,
+            array_agg(date_bin('1 hour', polled_at, 'epoch')) FILTER (WHERE rolled) AS hours
+        FROM poller.chart_polls("from", "to", step, {chart}.account, {chart}.market)
+        GROUP BY account, market
+        ORDER BY account, market
+    LOOP
+        RETURN QUERY
+        WITH point AS MATERIALIZED (
+            SELECT time, polled_at FROM unnest(shown.times, shown.polled_at) AS point(time, polled_at)
+        ),
+        sampled AS MATERIALIZED (
+            SELECT time AS polled_at, {keys}, {raw_values}
+            FROM poller.{history} AS seen
+            WHERE seen.account = shown.account AND seen.market = shown.market AND seen.time = ANY (shown.polled)
+                AND seen.time >= polls_from AND seen.time < ends AND {narrowed}
+            UNION ALL
+            SELECT last_at, {keys}, {rolled_values}
+            FROM poller.{rollup} AS seen
+            JOIN poller.hourly_ticks AS made USING (account, market, hour)
+            WHERE seen.account = shown.account AND seen.market = shown.market AND seen.hour = ANY (shown.hours)
+                AND seen.last_at = made.last_ok_at AND {narrowed}
+        ),
+        -- What came and went between two points has a series, too.
+        key AS (
+            SELECT {keys} FROM sampled
+            UNION
+            SELECT {keys}
+            FROM poller.{rollup} AS seen
+            WHERE seen.account = shown.account AND seen.market = shown.market
+                AND seen.hour > "from" - INTERVAL '1 hour' AND seen.hour < "to"
+                AND seen.last_at >= "from" AND seen.first_at < "to" AND {narrowed}
+        )
+        -- Each point of each series, and before it what was sampled for it.
+        SELECT DISTINCT ON ({keys}, time) time, shown.account, shown.market, {keys},
+            {shown_values},
+            polled_at
+        FROM (
+            SELECT time, {keys}, {no_values}, polled_at, false AS had_row
+            FROM point
+            CROSS JOIN key
+            UNION ALL
+            SELECT date_bin(step, polled_at, 'epoch'), {keys}, {values}, polled_at, true
+            FROM sampled
+        ) AS part
+        ORDER BY {keys}, time, polled_at DESC NULLS LAST, had_row DESC;
+    END LOOP;
+END
+$$
+"""
+
+_OLD_CHART = """
+CREATE OR REPLACE FUNCTION poller.{chart}(
+    "from" timestamptz, "to" timestamptz, step interval, account text DEFAULT NULL, market text DEFAULT NULL,
+    {parameters}
+) RETURNS SETOF poller.{point}
+LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
 AS $$
-#variable_conflict use_column{declare_chart}
+#variable_conflict use_column
 BEGIN
     RETURN QUERY
     WITH point AS MATERIALIZED (
@@ -184,7 +238,7 @@ BEGIN
             SELECT time, {keys}, {raw_values}
             FROM poller.{history} AS seen
             WHERE seen.account = chosen.account AND seen.market = chosen.market AND seen.time = ANY (chosen.polled)
-                AND seen.time >= {since} AND seen.time < {until} AND {narrowed}
+                AND seen.time >= "from" AND seen.time < "to" + step AND {narrowed}
             OFFSET 0 -- looked up by key: a join would read the whole range and compare each row with all of polled
         ) AS raw
         UNION ALL
@@ -280,26 +334,70 @@ _CHARTS = {
     },
 }
 
-# A range that is known before the plan is made keeps all other partitions out of it: to plan them takes longer than to
-# read what is asked for, most of all where they are chunks by columns.
-_BOUNDED = {
-    "declare_polls": "\n    polls_from timestamptz;",
-    "begin_polls": '\n    polls_from := poller.chart_polls_from("from", "to", step);',
+# What is known before a plan is made, keeps all other partitions out of it: to plan them takes longer than to read what
+# is asked for, most of all where they are chunks by columns. There, a look-up for each point unpacks a thousand polls
+# each time, and a list that is not known is compared one by one.
+_KNOWN = {
+    "settings": " SET jit = off",
+    "declare_polls": """
+    polls_from timestamptz;
+    -- Of each step either all polls are read, or the last one is sought.
+    read_from timestamptz := 'infinity';
+    sought_from timestamptz := 'infinity';""",
+    "begin_polls": """
+    polls_from := poller.chart_polls_from("from", "to", step);
+    IF by_hours THEN
+        NULL;
+    ELSIF seconds <= 60 * (
+        SELECT min(interval_seconds) FROM poller.schedules
+        WHERE (chart_polls.account IS NULL OR schedules.account = chart_polls.account)
+            AND (chart_polls.market IS NULL OR schedules.market = chart_polls.market)
+    ) THEN
+        read_from := polls_from;
+    ELSE
+        sought_from := polls_from;
+    END IF;""",
     "within": "\n                AND polls.time >= polls_from AND polls.time < ends",
-    "declare_chart": """
-DECLARE
-    polls_from CONSTANT timestamptz := poller.chart_polls_from("from", "to", step);
-    ends CONSTANT timestamptz := "to" + step;""",
-    "since": "polls_from",
-    "until": "ends",
+    "sampled": """
+        UNION ALL
+        SELECT account, market, date_bin(width, polls.time, 'epoch'), max(polls.time), false
+        FROM series
+        JOIN poller.polls USING (account, market)
+        WHERE status = 'ok' AND polls.time >= greatest(read_from, first_point) AND polls.time < ends
+        GROUP BY account, market, date_bin(width, polls.time, 'epoch')
+        UNION ALL
+        SELECT account, market, grid.time, newest.time, false
+        FROM series
+        CROSS JOIN grid
+        CROSS JOIN LATERAL (
+            SELECT polls.time FROM poller.polls
+            WHERE polls.account = series.account AND polls.market = series.market AND status = 'ok'
+                AND polls.time >= greatest(grid.time, kept_from) AND polls.time < grid.time + width
+                AND polls.time >= sought_from AND polls.time < ends
+            ORDER BY polls.time DESC
+            LIMIT 1
+        ) AS newest""",
 }
-_UNBOUNDED = {**dict.fromkeys(_BOUNDED, ""), "since": '"from"', "until": '"to" + step'}
+_UNKNOWN = dict.fromkeys(_KNOWN, "") | {
+    "sampled": """
+        UNION ALL
+        SELECT account, market, grid.time, newest.time, false
+        FROM series
+        CROSS JOIN grid
+        CROSS JOIN LATERAL (
+            SELECT polls.time FROM poller.polls
+            WHERE polls.account = series.account AND polls.market = series.market AND status = 'ok'
+                AND polls.time >= greatest(grid.time, kept_from) AND polls.time < grid.time + width
+            ORDER BY polls.time DESC
+            LIMIT 1
+        ) AS newest
+        WHERE NOT by_hours"""
+}
 
 
-def _chart(name: str, chart: Mapping[str, Any], bounds: Mapping[str, str]) -> str:
+def _chart(template: str, name: str, chart: Mapping[str, Any]) -> str:
     keys, values = chart["keys"], chart["values"]
-    return _CHART.format(
-        **bounds,
+    return template.format(
         chart=name,
         point=chart["point"],
         history=chart["history"],
@@ -317,18 +415,16 @@ def _chart(name: str, chart: Mapping[str, Any], bounds: Mapping[str, str]) -> st
     )
 
 
-def _replace(bounds: Mapping[str, str]) -> None:
-    op.execute(_CHART_POLLS.format(**bounds))
-    for name, chart in _CHARTS.items():
-        op.execute(_chart(name, chart, bounds))
-
-
 def upgrade() -> None:
     op.execute(_POLLS_FROM)
     op.execute(_POLLS_FROM_COMMENT)
-    _replace(_BOUNDED)
+    op.execute(_CHART_POLLS.format(**_KNOWN))
+    for name, chart in _CHARTS.items():
+        op.execute(_chart(_CHART, name, chart))
 
 
 def downgrade() -> None:
-    _replace(_UNBOUNDED)
+    for name, chart in _CHARTS.items():
+        op.execute(_chart(_OLD_CHART, name, chart))
+    op.execute(_CHART_POLLS.format(**_UNKNOWN))
     op.execute("DROP FUNCTION poller.chart_polls_from")

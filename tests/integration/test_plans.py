@@ -22,7 +22,12 @@ def _loaded(plain_server: str) -> Iterator[str]:
         yield url
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.name)
+# Of the polls of this small history, which come every 30 minutes, every 20 minutes would ask for all.
+@pytest.mark.parametrize(
+    "question",
+    [question for question in QUESTIONS if question.step != "20 minutes"],
+    ids=lambda question: question.name,
+)
 def test_only_what_is_asked_for_is_read_of_the_history(loaded: str, question: Question) -> None:
     parameters = {"until": HISTORY.until, "span": question.span, "step": question.step}
     reads = [node for node in explain(loaded, SQL(question.sql), parameters) if is_history(node)]
