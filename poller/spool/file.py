@@ -4,19 +4,19 @@ A row of `entries` is written once; only its `stored_at` changes, and all its va
 a row as stored never needs space that a full file does not have.
 """
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
-from poller.errors import ConfigError, PollerError, SpoolFullError
+from poller.errors import PollerError, SpoolFullError
 from poller.observation import Market
 from poller.spool.carve import PAGE_SIZE
 from poller.spool.database import DamagedFileError, Database
 from poller.spool.notes import LONGEST, Note, NoteValue, read_notes, set_notes_aside, write_notes
+from poller.spool.room import UNLIMITED_PAGES, Room, with_room
 from poller.spool.row import Pending, Row, Tick, decode, entry_crc, from_micros, micros, row_from, tick_crc
 from poller.spool.schema import connect
 
@@ -25,10 +25,6 @@ STEP_ROWS: Final = 500
 
 _STEP_BYTES: Final = 8 * 1024 * 1024
 _NOT_STORED: Final = 2**63 - 1  # later than any time
-_MOST_PAGES: Final = 2**30
-_LEAST_PAGES: Final = 128
-_DISK_RESERVE: Final = 16 * 1024 * 1024  # the log needs disk to mark and remove rows, and only that makes room
-_MOST_RESERVED: Final = 256  # the pages of a full file in which rows can still be marked, removed and set aside
 _WRONG_CHECKSUM: Final = "wrong checksum"
 _NOTE_TICK: Final = (
     "INSERT INTO last_ticks VALUES (?, ?, ?, ?) ON CONFLICT (account, market)"
@@ -38,7 +34,6 @@ _DISCARD: Final = (
     "DELETE FROM damaged WHERE id IN (SELECT id FROM entries)"
     " OR rowid NOT IN (SELECT min(rowid) FROM damaged GROUP BY id, entry)"
 )  # a row may be whole in one place of a damaged file and not in another
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +58,8 @@ class SpoolFile:
     """
 
     def __init__(self, path: Path, *, max_size: int, now: Callable[[], datetime], recorder: str | None = None) -> None:
-        if max_size < _LEAST_PAGES * PAGE_SIZE:
-            raise ConfigError([f"spool.max_size: {max_size} bytes, the least is {_LEAST_PAGES * PAGE_SIZE}"])
         self._now = now
-        self._folder = path.parent
-        self._pages = min(max_size // PAGE_SIZE, _MOST_PAGES)
-        self._append_pages = self._pages - min(self._pages // 8, _MOST_RESERVED)
+        self._room = Room(path.parent, max_size)
         self.size_bytes = self.last_stored = 0
         self.oldest_at: datetime | None = None
         # What is offered again keeps its first time: it would never be too old to be offered, or to be removed, else.
@@ -88,7 +79,7 @@ class SpoolFile:
         Raises:
             SpoolFullError: None of them was kept.
         """
-        return self._with_room(lambda: self._insert(records))
+        return with_room(lambda: self._insert(records), self._database, self._remove_stored)
 
     def oldest(self, limit: int) -> Sequence[Pending]:
         """Return the oldest entries that are not stored, fewer than `limit` when they are large.
@@ -118,7 +109,7 @@ class SpoolFile:
         # A host clock that is set back would make what is stored now look older than what was stored before, and what
         # is offered again are the newest.
         stored_at = self.last_stored = max(micros(self._now()), self.last_stored + 1)
-        with self._database.transaction(most_pages=self._pages) as connection:
+        with self._database.transaction(most_pages=self._room.pages) as connection:
             marked = connection.executemany(
                 "UPDATE entries SET stored_at = ? WHERE id = ? AND stored_at = ?",
                 [(self._first_stored.get(row_id, stored_at), row_id, _NOT_STORED) for row_id in marks],
@@ -142,7 +133,7 @@ class SpoolFile:
             "SELECT id, stored_at FROM entries WHERE (stored_at, id) > (?, ?) AND stored_at < min(?, ?)"
             " ORDER BY stored_at, id LIMIT ?"
         )
-        with self._database.transaction(most_pages=self._pages) as connection:
+        with self._database.transaction(most_pages=self._room.pages) as connection:
             found = connection.execute(query, (since, after, until, _NOT_STORED, STEP_ROWS)).fetchall()
             connection.executemany(
                 "UPDATE entries SET stored_at = ? WHERE id = ?", [(_NOT_STORED, row_id) for row_id, _ in found]
@@ -157,7 +148,7 @@ class SpoolFile:
 
         The newest row stays whatever its age, for the next id follows from it.
         """
-        with self._database.transaction(most_pages=self._pages) as connection:
+        with self._database.transaction(most_pages=self._room.pages) as connection:
             removed = connection.execute(
                 "DELETE FROM entries WHERE id IN"
                 " (SELECT id FROM entries WHERE stored_at < ? AND id < ? ORDER BY stored_at LIMIT ?)",
@@ -188,7 +179,7 @@ class SpoolFile:
             raise ValueError(f"a note has at most {LONGEST} bytes")
         known = self._notes()
         noted_at = max((micros(self._now()), *(note.noted_at + 1 for note in known.values())))
-        self._with_room(lambda: self._write_note(Note(name, noted_at, value)))
+        with_room(lambda: self._write_note(Note(name, noted_at, value)), self._database, self._remove_stored)
 
     def notes(self) -> Mapping[str, NoteValue]:
         """Return the notes; a row that cannot be read is set aside in the table `damaged`."""
@@ -202,7 +193,7 @@ class SpoolFile:
         found_at = micros(self._now())
         known, _ = read_notes(self._database)
         newer = [note for note in notes if note.name not in known or note.noted_at > known[note.name].noted_at]
-        with self._database.transaction(most_pages=_MOST_PAGES) as connection:
+        with self._database.transaction(most_pages=UNLIMITED_PAGES) as connection:
             for row in rows:
                 columns = (row.appended_at, row.crc, row.entry)
                 if row.intact:
@@ -229,7 +220,7 @@ class SpoolFile:
             for row_id, record in zip(ids, records, strict=True)
         ]
         ticks = [(*record.tick, tick_crc(*record.tick)) for record in records if record.tick]
-        with self._database.transaction(most_pages=self._most_pages()) as connection:
+        with self._database.transaction(most_pages=self._room.pages_for_append(self._database)) as connection:
             connection.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", rows)
             connection.executemany(_NOTE_TICK, ticks)
         self.last_id += len(rows)
@@ -237,30 +228,8 @@ class SpoolFile:
         self._measure()
         return ids
 
-    def _most_pages(self) -> int:
-        """Return how far an append may let the file grow."""
-        try:
-            disk = os.statvfs(self._folder)
-        except OSError as error:
-            raise SpoolFullError(f"the disk of the spool cannot be asked for its room: {error.strerror}") from error
-        growth = max(disk.f_bavail * disk.f_frsize - _DISK_RESERVE, 0) // PAGE_SIZE
-        return min(self._append_pages, self._database.number("PRAGMA page_count") + growth)
-
-    def _with_room(self, change: Callable[[], _Result]) -> _Result:
-        room = self._make_room()
-        while True:
-            try:
-                return change()
-            except SpoolFullError:
-                if not next(room, False):
-                    raise
-
-    def _make_room(self) -> Iterator[bool]:
-        """Try one thing after the other: first the space of the log, which a full disk cannot refuse."""
-        self._database.reuse_log()
-        yield True
-        while self.purge(_NOT_STORED):
-            yield True
+    def _remove_stored(self) -> int:
+        return self.purge(_NOT_STORED)
 
     def _waiting(self, after: int, limit: int) -> Sequence[tuple[int, Row | None]]:
         rows: list[tuple[int, Row | None]] = []
@@ -277,7 +246,7 @@ class SpoolFile:
 
     def _set_aside(self, reasons: Mapping[int, str]) -> None:
         found_at = micros(self._now())
-        with self._database.transaction(most_pages=self._pages) as connection:
+        with self._database.transaction(most_pages=self._room.pages) as connection:
             connection.executemany(
                 "INSERT INTO damaged SELECT id, ?, ?, appended_at, crc, entry FROM entries WHERE id = ?",
                 [(found_at, reason, row_id) for row_id, reason in reasons.items()],
@@ -288,7 +257,7 @@ class SpoolFile:
         self._measure()
 
     def _write_note(self, note: Note) -> None:
-        with self._database.transaction(most_pages=self._pages) as connection:
+        with self._database.transaction(most_pages=self._room.pages) as connection:
             write_notes(connection, [note])
         self._measure()
 
@@ -296,7 +265,7 @@ class SpoolFile:
         notes, damaged = read_notes(self._database)
         if damaged:
             with suppress(SpoolFullError):  # they stay, and are passed over again
-                with self._database.transaction(most_pages=self._pages) as connection:
+                with self._database.transaction(most_pages=self._room.pages) as connection:
                     set_notes_aside(connection, damaged, found_at=micros(self._now()))
                 self.damaged += len(damaged)
         return notes
