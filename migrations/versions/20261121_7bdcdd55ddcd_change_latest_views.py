@@ -1,4 +1,4 @@
-"""Change the latest views: they look up a poll by functions, whose plans know its time.
+"""Change the latest views: they look up polls by functions, whose plans know when those were.
 
 Revises: a3ecef27a009
 """
@@ -8,83 +8,103 @@ from alembic import op
 revision = "7bdcdd55ddcd"
 down_revision = "a3ecef27a009"
 
-# A plan that is made for one time has one partition in it. One that waits for the time to come out of a join has them
+# A plan that is made for some days has their partitions in it. One that waits for the time to come out of a join has
 # all: of a year of chunks by columns, only to make it takes twenty times as long as to answer.
-_LOOK_UP = """LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE ROWS {rows}
-SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan
+_LOOK_UP = """LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 20
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off
 AS $$
 #variable_conflict use_column"""
 
 _NEWEST = """
-CREATE FUNCTION poller.{name}(account text, market text) RETURNS SETOF poller.{history}
+CREATE FUNCTION poller.newest_{history}() RETURNS SETOF poller.{history}
 {look_up}
 DECLARE
+    promised CONSTANT bigint := (
+        SELECT count(DISTINCT (account, market)) FROM poller.schedules WHERE valid_to IS NULL OR valid_to > now()
+    );
     since timestamptz;
+    found poller.{history}[] := '{{}}';
 BEGIN
     FOREACH since IN ARRAY ARRAY[now() - INTERVAL '1 day', now() - INTERVAL '30 days', '-infinity'] LOOP
-        RETURN QUERY
-        SELECT * FROM poller.{history} AS seen
-        WHERE seen.account = {name}.account AND seen.market = {name}.market AND seen.time >= since
-        ORDER BY seen.time DESC
-        LIMIT 1;
-        EXIT WHEN FOUND;
+        found := found || ARRAY(
+            SELECT newest.seen
+            FROM (
+                SELECT account, market FROM poller.schedules WHERE valid_to IS NULL OR valid_to > now()
+                EXCEPT
+                SELECT account, market FROM unnest(found)
+            ) AS series
+            CROSS JOIN LATERAL (
+                SELECT seen FROM poller.{history} AS seen
+                WHERE seen.account = series.account AND seen.market = series.market AND seen.time >= since
+                ORDER BY seen.time DESC
+                LIMIT 1
+            ) AS newest
+        );
+        EXIT WHEN cardinality(found) = promised;
     END LOOP;
+    RETURN QUERY SELECT * FROM unnest(found);
 END
 $$
 """
 
-_AT = """
-CREATE FUNCTION poller.{name}("time" timestamptz, account text, market text) RETURNS SETOF poller.{history}
+# OFFSET keeps each look-up apart: joined freely, rows are sought by time alone, among those of all accounts.
+_OF_NEWEST = """
+CREATE FUNCTION poller.newest_{history}() RETURNS SETOF poller.{history}
 {look_up}
+DECLARE
+    polls CONSTANT poller.account_totals[] := ARRAY(SELECT totals FROM poller.newest_account_totals() AS totals);
+    since CONSTANT timestamptz := (SELECT min(time) FROM unnest(polls));
+    until CONSTANT timestamptz := (SELECT max(time) FROM unnest(polls));
 BEGIN
     RETURN QUERY
-    SELECT {columns} FROM poller.{history} AS seen
-    WHERE seen.time = {name}.time AND seen.account = {name}.account AND seen.market = {name}.market;
+    SELECT found.*
+    FROM unnest(polls) AS poll
+    CROSS JOIN LATERAL (
+        SELECT {columns}
+        FROM poller.{history} AS seen
+        WHERE seen.time = poll.time AND seen.account = poll.account AND seen.market = poll.market
+            AND seen.time >= since AND seen.time <= until
+        OFFSET 0
+    ) AS found;
 END
 $$
 """
 
-# The look-up of the balance in position_states would be planned for all times: a time that is compared does not reach
-# below an expression. This one is the same for one time.
+# The look-up of the balance in position_states would be planned for all times: a range of time does not reach below an
+# expression.
 _STATES = """time, account, market, symbol, position_side, base_asset, quote_asset, margin_asset, contract_size,
-        position_amount, quantity, exposure, mark_price, entry_price, break_even_price, unrealized_pnl, initial_margin,
-        maintenance_margin, isolated, isolated_wallet, leverage,
-        CASE WHEN isolated AND isolated_wallet + unrealized_pnl > 0
-            THEN round(abs(exposure) / (isolated_wallet + unrealized_pnl), 8)
-            WHEN NOT isolated THEN (
-                SELECT round(
-                    abs(exposure) / nullif(greatest(balance.cross_wallet_balance + balance.cross_unrealized_pnl, 0), 0),
-                    8
+            position_amount, quantity, exposure, mark_price, entry_price, break_even_price, unrealized_pnl,
+            initial_margin, maintenance_margin, isolated, isolated_wallet, leverage,
+            CASE WHEN isolated AND isolated_wallet + unrealized_pnl > 0
+                THEN round(abs(exposure) / (isolated_wallet + unrealized_pnl), 8)
+                WHEN NOT isolated AND (poll.market = 'coinm' OR poll.asset_mode = 'single_asset') THEN (
+                    SELECT round(
+                        abs(exposure)
+                            / nullif(greatest(balance.cross_wallet_balance + balance.cross_unrealized_pnl, 0), 0),
+                        8
+                    )
+                    FROM poller.asset_balances AS balance
+                    WHERE balance.time = poll.time AND balance.account = poll.account AND balance.market = poll.market
+                        AND balance.time >= since AND balance.time <= until AND balance.asset = seen.margin_asset
                 )
-                FROM poller.asset_balances AS balance
-                JOIN poller.account_totals AS totals USING (time, account, market)
-                WHERE balance.time = position_states_at.time AND balance.account = position_states_at.account
-                    AND balance.market = position_states_at.market AND balance.asset = seen.margin_asset
-                    AND (position_states_at.market = 'coinm' OR totals.asset_mode = 'single_asset')
-            )
-        END,
-        exchange_updated_at"""
+            END AS effective_leverage,
+            exchange_updated_at"""
 
-# Template, name, what it returns, about how many rows, and what it selects.
-_FUNCTIONS = (
-    (_NEWEST, "newest_poll", "polls", 1, "*"),
-    (_NEWEST, "newest_account_totals", "account_totals", 1, "*"),
-    (_AT, "account_totals_at", "account_totals", 1, "*"),
-    (_AT, "asset_balances_at", "asset_balances", 5, "*"),
-    (_AT, "position_states_at", "position_states", 10, _STATES),
-    (_AT, "margin_pools_at", "margin_pools", 5, "*"),
-)
-
-_OF_NEWEST = "account: Our permanent label of the API key.\nmarket: usdm: USDⓈ-M futures, coinm: COIN-M futures."
-_OF_AT = f"time: The scheduled instant of the poll, as in polls.\n{_OF_NEWEST}"
+_FUNCTIONS = {
+    "newest_polls": _NEWEST.format(history="polls", look_up=_LOOK_UP),
+    "newest_account_totals": _NEWEST.format(history="account_totals", look_up=_LOOK_UP),
+    "newest_asset_balances": _OF_NEWEST.format(history="asset_balances", look_up=_LOOK_UP, columns="*"),
+    "newest_position_states": _OF_NEWEST.format(history="position_states", look_up=_LOOK_UP, columns=_STATES),
+    "newest_margin_pools": _OF_NEWEST.format(history="margin_pools", look_up=_LOOK_UP, columns="*"),
+}
 
 _COMMENTS = {
-    "newest_poll(text, text)": f"The newest tick of an account and market that was decided, ok or not.\n{_OF_NEWEST}",
-    "newest_account_totals(text, text)": f"The account-wide part of the newest ok poll.\n{_OF_NEWEST}",
-    "account_totals_at(timestamptz, text, text)": f"The account-wide part of one poll, see account_totals.\n{_OF_AT}",
-    "asset_balances_at(timestamptz, text, text)": f"The assets of one poll, see asset_balances.\n{_OF_AT}",
-    "position_states_at(timestamptz, text, text)": f"The positions of one poll, see position_states.\n{_OF_AT}",
-    "margin_pools_at(timestamptz, text, text)": f"The margin pools of one poll, see margin_pools.\n{_OF_AT}",
+    "newest_polls": "The newest tick of every account and market whose promise holds, ok or not.",
+    "newest_account_totals": "The account-wide part of the newest ok poll of every account and market whose promise "
+    "holds.",
+    "newest_asset_balances": "The assets of the newest ok polls, as in asset_balances.",
+    "newest_position_states": "The positions of the newest ok polls, as in position_states.",
+    "newest_margin_pools": "The margin pools of the newest ok polls, as in margin_pools.",
 }
 
 # Parts of one poll meet by grouping: a join would look up the positions anew for every asset of every poll, and a
@@ -212,9 +232,9 @@ FROM (
     WHERE valid_to IS NULL OR valid_to > now()
     GROUP BY account, market
 ) AS series
-LEFT JOIN LATERAL {newest} AS newest ON true
+LEFT JOIN poller.newest_polls() AS newest USING (account, market)
 -- It has a row for every ok poll and for no other, however many failures came since.
-LEFT JOIN LATERAL {ok} AS ok ON true
+LEFT JOIN poller.newest_account_totals() AS ok USING (account, market)
 """
 
 _ACCOUNTS = """
@@ -223,81 +243,136 @@ SELECT poll.account, poll.market, poll.time, age, last_tick, last_status, last_e
     asset_mode, totals_asset, wallet_balance, unrealized_pnl, margin_balance, initial_margin, maintenance_margin,
     available_balance, max_withdraw_amount, fee_tier, can_trade, can_deposit, can_withdraw
 FROM poller.latest_polls AS poll
-{totals}
+LEFT JOIN poller.newest_account_totals() AS totals USING (time, account, market)
 """
 
 _ASSETS = """
+CREATE OR REPLACE VIEW poller.latest_assets AS
+SELECT poll.account, poll.market, asset, poll.time, now() - poll.time AS age, last_tick, last_status,
+    wallet_balance, unrealized_pnl, margin_balance, initial_margin, maintenance_margin, position_initial_margin,
+    open_order_initial_margin, cross_wallet_balance, cross_unrealized_pnl, available_balance, max_withdraw_amount,
+    exchange_updated_at
+FROM poller.newest_asset_balances() AS poll
+JOIN (
+    SELECT account, market, time AS last_tick, status AS last_status FROM poller.newest_polls()
+) AS newest USING (account, market)
+"""
+
+_POSITIONS = """
+CREATE OR REPLACE VIEW poller.latest_positions AS
+SELECT poll.account, poll.market, symbol, position_side, poll.time, now() - poll.time AS age, last_tick, last_status,
+    base_asset, quote_asset, margin_asset, position_amount, quantity, exposure, mark_price, entry_price,
+    break_even_price, unrealized_pnl, initial_margin, maintenance_margin, isolated, isolated_wallet, leverage,
+    effective_leverage, exchange_updated_at
+FROM poller.newest_position_states() AS poll
+JOIN (
+    SELECT account, market, time AS last_tick, status AS last_status FROM poller.newest_polls()
+) AS newest USING (account, market)
+"""
+
+_LATEST_MARGIN_POOLS = """
+CREATE OR REPLACE VIEW poller.latest_margin_pools AS
+SELECT poll.account, poll.market, pool, asset, symbol, position_side, poll.time, now() - poll.time AS age, last_tick,
+    last_status,
+    maintenance_margin, margin_balance, margin_ratio, at_liquidation
+FROM poller.newest_margin_pools() AS poll
+JOIN (
+    SELECT account, market, time AS last_tick, status AS last_status FROM poller.newest_polls()
+) AS newest USING (account, market)
+"""
+
+_VIEWS = (_POLLS, _ACCOUNTS, _ASSETS, _POSITIONS, _LATEST_MARGIN_POOLS)
+
+_OLD_POLLS = """
+CREATE OR REPLACE VIEW poller.latest_polls AS
+SELECT series.account, series.market, ok.time, now() - ok.time AS age,
+    newest.time AS last_tick, newest.status AS last_status, newest.error_message AS last_error,
+    series.interval_seconds
+FROM (
+    SELECT account, market, min(interval_seconds) AS interval_seconds
+    FROM poller.schedules
+    WHERE valid_to IS NULL OR valid_to > now()
+    GROUP BY account, market
+) AS series
+LEFT JOIN LATERAL (
+    SELECT time, status, error_message FROM poller.polls
+    WHERE polls.account = series.account AND polls.market = series.market
+    ORDER BY time DESC
+    LIMIT 1
+) AS newest ON true
+LEFT JOIN LATERAL (
+    -- It has a row for every ok poll and for no other, however many failures came since.
+    SELECT time FROM poller.account_totals AS totals
+    WHERE totals.account = series.account AND totals.market = series.market
+    ORDER BY time DESC
+    LIMIT 1
+) AS ok ON true
+"""
+
+_OLD_ACCOUNTS = """
+CREATE OR REPLACE VIEW poller.latest_accounts AS
+SELECT account, market, time, age, last_tick, last_status, last_error, interval_seconds,
+    asset_mode, totals_asset, wallet_balance, unrealized_pnl, margin_balance, initial_margin, maintenance_margin,
+    available_balance, max_withdraw_amount, fee_tier, can_trade, can_deposit, can_withdraw
+FROM poller.latest_polls
+LEFT JOIN poller.account_totals USING (time, account, market)
+"""
+
+_OLD_ASSETS = """
 CREATE OR REPLACE VIEW poller.latest_assets AS
 SELECT poll.account, poll.market, asset, poll.time, age, last_tick, last_status,
     wallet_balance, unrealized_pnl, margin_balance, initial_margin, maintenance_margin, position_initial_margin,
     open_order_initial_margin, cross_wallet_balance, cross_unrealized_pnl, available_balance, max_withdraw_amount,
     exchange_updated_at
 FROM poller.latest_polls AS poll
-CROSS JOIN LATERAL {balances} AS balance
+CROSS JOIN LATERAL (
+    SELECT * FROM poller.asset_balances AS balance
+    WHERE balance.time = poll.time AND balance.account = poll.account AND balance.market = poll.market
+    OFFSET 0
+) AS balance
 """
 
-_POSITIONS = """
+_OLD_POSITIONS = """
 CREATE OR REPLACE VIEW poller.latest_positions AS
 SELECT poll.account, poll.market, symbol, position_side, poll.time, age, last_tick, last_status,
     base_asset, quote_asset, margin_asset, position_amount, quantity, exposure, mark_price, entry_price,
     break_even_price, unrealized_pnl, initial_margin, maintenance_margin, isolated, isolated_wallet, leverage,
     effective_leverage, exchange_updated_at
 FROM poller.latest_polls AS poll
-CROSS JOIN LATERAL {states} AS state
+CROSS JOIN LATERAL (
+    SELECT * FROM poller.position_states AS state
+    WHERE state.time = poll.time AND state.account = poll.account AND state.market = poll.market
+    OFFSET 0
+) AS state
 """
 
-_LATEST_MARGIN_POOLS = """
+_OLD_LATEST_MARGIN_POOLS = """
 CREATE OR REPLACE VIEW poller.latest_margin_pools AS
 SELECT poll.account, poll.market, pool, asset, symbol, position_side, poll.time, age, last_tick, last_status,
     maintenance_margin, margin_balance, margin_ratio, at_liquidation
 FROM poller.latest_polls AS poll
-CROSS JOIN LATERAL {pools} AS pool
+CROSS JOIN LATERAL (
+    SELECT * FROM poller.margin_pools AS pool
+    WHERE pool.time = poll.time AND pool.account = poll.account AND pool.market = poll.market
+    OFFSET 0
+) AS state
 """
 
-_LATEST = (_POLLS, _ACCOUNTS, _ASSETS, _POSITIONS, _LATEST_MARGIN_POOLS)
-
-_BY_FUNCTIONS = {
-    "newest": "poller.newest_poll(series.account, series.market)",
-    "ok": "poller.newest_account_totals(series.account, series.market)",
-    "totals": "LEFT JOIN LATERAL poller.account_totals_at(poll.time, poll.account, poll.market) AS totals ON true",
-    "balances": "poller.asset_balances_at(poll.time, poll.account, poll.market)",
-    "states": "poller.position_states_at(poll.time, poll.account, poll.market)",
-    "pools": "poller.margin_pools_at(poll.time, poll.account, poll.market)",
-}
-
-_OLD_NEWEST = (
-    "(SELECT {columns} FROM poller.{history} AS seen "
-    "WHERE seen.account = series.account AND seen.market = series.market ORDER BY time DESC LIMIT 1)"
-)
-_OLD_AT = (
-    "(SELECT * FROM poller.{history} AS seen "
-    "WHERE seen.time = poll.time AND seen.account = poll.account AND seen.market = poll.market OFFSET 0)"
-)
-_BY_JOINS = {
-    "newest": _OLD_NEWEST.format(columns="time, status, error_message", history="polls"),
-    "ok": _OLD_NEWEST.format(columns="time", history="account_totals"),
-    "totals": "LEFT JOIN poller.account_totals AS totals ON totals.time = poll.time "
-    "AND totals.account = poll.account AND totals.market = poll.market",
-    "balances": _OLD_AT.format(history="asset_balances"),
-    "states": _OLD_AT.format(history="position_states"),
-    "pools": _OLD_AT.format(history="margin_pools"),
-}
+_OLD_VIEWS = (_OLD_POLLS, _OLD_ACCOUNTS, _OLD_ASSETS, _OLD_POSITIONS, _OLD_LATEST_MARGIN_POOLS)
 
 
 def upgrade() -> None:
     op.execute(_MARGIN_POOLS)
-    for template, name, history, rows, columns in _FUNCTIONS:
-        look_up = _LOOK_UP.format(rows=rows)
-        op.execute(template.format(name=name, history=history, columns=columns, look_up=look_up))
-    for function, comment in _COMMENTS.items():
-        op.execute(f"COMMENT ON FUNCTION poller.{function} IS '{comment}'")
-    for view in _LATEST:
-        op.execute(view.format(**_BY_FUNCTIONS))
+    for name, function in _FUNCTIONS.items():
+        op.execute(function)
+        op.execute(f"COMMENT ON FUNCTION poller.{name}() IS '{_COMMENTS[name]}'")
+    for view in _VIEWS:
+        op.execute(view)
 
 
 def downgrade() -> None:
-    for view in _LATEST:
-        op.execute(view.format(**_BY_JOINS))
-    for function in reversed(_COMMENTS):
-        op.execute(f"DROP FUNCTION poller.{function}")
+    for view in _OLD_VIEWS:
+        op.execute(view)
+    for name in reversed(_FUNCTIONS):
+        op.execute(f"DROP FUNCTION poller.{name}()")
     op.execute(_OLD_MARGIN_POOLS)

@@ -348,7 +348,7 @@ _KNOWN = {
     polls_from := poller.chart_polls_from("from", "to", step);
     IF by_hours THEN
         NULL;
-    ELSIF seconds <= 60 * (
+    ELSIF seconds <= 12 * (
         SELECT min(interval_seconds) FROM poller.schedules
         WHERE (chart_polls.account IS NULL OR schedules.account = chart_polls.account)
             AND (chart_polls.market IS NULL OR schedules.market = chart_polls.market)

@@ -55,7 +55,6 @@ _VIEWS: Final[_Rules] = (
 _FUNCTIONS: Final[_Rules] = (
     ("gaps_between", Group.VIEWS),
     ("newest_*", Group.VIEWS),
-    ("*_at", Group.VIEWS),
     ("chart_polls_from", Group.DAEMON),
     ("chart_*", Group.CHARTS),
     ("*", Group.DAEMON),
