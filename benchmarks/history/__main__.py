@@ -34,7 +34,8 @@ def main() -> None:
         if arguments.beside:
             print(comparison(compare([url, arguments.beside])))  # noqa: T201 - a command
             return
-        text = document(*ask(url))
+        others = [ask(other) for other in _others(arguments.among)]
+        text = document(*ask(url), others)
     if arguments.write:
         (CHECKOUT / "docs" / "speed.md").write_text(text, encoding="utf-8")
     print(text)  # noqa: T201 - a command
@@ -49,6 +50,12 @@ def _database(arguments: argparse.Namespace, *, loading: bool = False) -> Iterat
     settings = LOADING if loading else {}
     with EmbeddedPostgres(arguments.directory, warn=lambda _: None, settings=settings) as server:
         yield server.url
+
+
+def _others(directory: Path | None) -> Iterator[str]:
+    if directory:
+        with EmbeddedPostgres(directory, warn=lambda _: None) as server:
+            yield server.url
 
 
 def _arguments() -> argparse.Namespace:
@@ -66,6 +73,9 @@ def _arguments() -> argparse.Namespace:
     loading.add_argument("--seed", type=int, default=1)
     asking = commands.add_parser("speed", help="ask a loaded database, and print times and plans")
     asking.add_argument("--write", action="store_true", help="into docs/speed.md, too")
+    asking.add_argument(
+        "--among", type=Path, metavar="DIRECTORY", help="of a server with many accounts: its times, too"
+    )
     asking.add_argument("--beside", metavar="URL", help="of a database with the same history: compare the times")
     return parser.parse_args()
 

@@ -25,7 +25,7 @@ one account with {positions} positions for the whole time, a retired one, a new 
 
 Each is the median of nine warm runs over one connection, from sending to the last row; statements are not prepared, so
 planning is in it.
-
+{others}
 ## Plans
 
 Those of the statements within functions come before that of the question. Partitions that were never looked at are
@@ -35,8 +35,18 @@ left out.
 """
 
 
-def document(loaded: Loaded, answers: Sequence[Answer]) -> str:
-    """Return the text of docs/speed.md."""
+_OTHER: Final = """
+The same in {size} of {accounts} accounts, {rows:,} rows from {since:%Y-%m-%d} to {until:%Y-%m-%d}; the latest state is
+that of all, a chart that of one:
+
+| question | rows | ms | at most |
+|---|---|---|---|
+{times}
+"""
+
+
+def document(loaded: Loaded, answers: Sequence[Answer], others: Iterable[tuple[Loaded, Sequence[Answer]]] = ()) -> str:
+    """Return the text of docs/speed.md, with the times of other histories."""
     return _TEXT.format(
         since=loaded.since,
         until=loaded.until,
@@ -49,7 +59,19 @@ def document(loaded: Loaded, answers: Sequence[Answer]) -> str:
         today=datetime.now(UTC),
         rows="\n".join(f"| `{table}` | {count:,} |" for table, count in loaded.rows),
         times="\n".join(map(_time, answers)),
+        others="".join(_other(*other) for other in others),
         plans="\n\n".join("\n".join(_plan(answer)) for answer in answers),
+    )
+
+
+def _other(loaded: Loaded, answers: Iterable[Answer]) -> str:
+    return _OTHER.format(
+        since=loaded.since,
+        until=loaded.until,
+        accounts=loaded.accounts,
+        size=loaded.size,
+        rows=sum(count for _, count in loaded.rows),
+        times="\n".join(map(_time, answers)),
     )
 
 
