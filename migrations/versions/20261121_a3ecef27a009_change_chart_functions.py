@@ -341,13 +341,14 @@ _KNOWN = {
     "settings": " SET jit = off",
     "declare_polls": """
     polls_from timestamptz;
-    -- Of each step either all polls are read, or the last one is sought.
+    -- Polls are either those of queued hours, or all of each step are read, or the last one of each is sought.
+    queued_from timestamptz := 'infinity';
     read_from timestamptz := 'infinity';
     sought_from timestamptz := 'infinity';""",
     "begin_polls": """
     polls_from := poller.chart_polls_from("from", "to", step);
     IF by_hours THEN
-        NULL;
+        queued_from := polls_from;
     ELSIF seconds <= 12 * (
         SELECT min(interval_seconds) FROM poller.schedules
         WHERE (chart_polls.account IS NULL OR schedules.account = chart_polls.account)
@@ -357,7 +358,7 @@ _KNOWN = {
     ELSE
         sought_from := polls_from;
     END IF;""",
-    "within": "\n                AND polls.time >= polls_from AND polls.time < ends",
+    "within": "\n                AND polls.time >= queued_from AND polls.time < ends",
     "sampled": """
         UNION ALL
         SELECT account, market, date_bin(width, polls.time, 'epoch'), max(polls.time), false
