@@ -7,10 +7,17 @@ from psycopg.sql import SQL
 
 from benchmarks.history.load import Size, load, roll_up
 from benchmarks.history.questions import QUESTIONS, Question
+from poller.storage.schema import upgrade
 from tests.support.database import execute, new_database
 from tests.support.plans import explain, is_history
 
 HISTORY = Size.until_today(months=1.3, interval_seconds=1800, positions=4, accounts=2, seed=7)
+
+
+DAYS = Size.until_today(months=0.5, interval_seconds=3600, positions=2, accounts=1, seed=7)
+CHUNKS = ("polls", "account_totals", "asset_balances", "positions")
+UNBOUND = ("30 days, every 20 minutes", "position events")
+"""Questions that ask for the polls of many days, or for polls before others, however long ago."""
 
 
 @pytest.fixture(scope="module", name="loaded")
@@ -18,6 +25,18 @@ def _loaded(plain_server: str) -> Iterator[str]:
     """A database with a made-up history, which the tests only read."""
     with new_database(plain_server, extension=False) as url:
         load(url, HISTORY, lambda _done, _all: None)
+        roll_up(url, lambda _done, _all: None)
+        yield url
+
+
+@pytest.fixture(scope="module", name="chunked")
+def _chunked(timescale_server: str) -> Iterator[str]:
+    """A smaller one in hypertables, in a chunk for each day."""
+    with new_database(timescale_server, extension=True) as url:
+        upgrade(url, lambda _: None)
+        for table in CHUNKS:
+            execute(url, SQL("SELECT public.set_chunk_time_interval({}, INTERVAL '1 day')").format(f"poller.{table}"))
+        load(url, DAYS, lambda _done, _all: None)
         roll_up(url, lambda _done, _all: None)
         yield url
 
@@ -48,6 +67,25 @@ def test_a_chart_is_planned_for_the_partitions_of_its_range(loaded: str, questio
     nodes = [node for node in explain(loaded, SQL(question.sql), parameters) if is_history(node)]
 
     assert len({node["Relation Name"] for node in nodes if node["Relation Name"].startswith("polls_")}) <= 2
+
+
+@pytest.mark.parametrize(
+    "question",
+    [question for question in QUESTIONS if not any(name in question.name for name in UNBOUND)],
+    ids=lambda question: question.name,
+)
+def test_chunks_of_other_days_are_no_part_of_a_plan(chunked: str, question: Question) -> None:
+    parameters = {"until": DAYS.until, "span": question.span, "step": question.step}
+    chunks = {
+        str(chunk): table
+        for chunk, table in execute(
+            chunked, "SELECT chunk_name::text, hypertable_name::text FROM timescaledb_information.chunks"
+        )
+    }
+    planned = {node["Relation Name"] for node in explain(chunked, SQL(question.sql), parameters) if is_history(node)}
+
+    assert min(list(chunks.values()).count(table) for table in CHUNKS) > 10
+    assert [table for table in CHUNKS if [chunks[chunk] for chunk in planned].count(table) > 2] == []
 
 
 def test_the_made_up_rows_add_up(loaded: str) -> None:
