@@ -1,6 +1,8 @@
 """How the questions of analysts are answered, on a small made-up history: by index and by partition, never in full."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from psycopg.sql import SQL
@@ -14,7 +16,9 @@ from tests.support.plans import explain, is_history
 HISTORY = Size.until_today(months=1.3, interval_seconds=1800, positions=4, accounts=2, seed=7)
 
 
-DAYS = Size.until_today(months=0.5, interval_seconds=3600, positions=2, accounts=1, seed=7)
+_DAYS = Size.until_today(months=0.5, interval_seconds=3600, positions=2, accounts=1, seed=7)
+# It ends with the day that has begun: in its last hour, the newest poll of the day before is older than a day.
+DAYS = replace(_DAYS, since=_DAYS.since + timedelta(days=1), until=_DAYS.until + timedelta(days=1))
 CHUNKS = ("polls", "account_totals", "asset_balances", "positions")
 UNBOUND = ("30 days, every 20 minutes", "position events")
 """Questions that ask for the polls of many days, or for polls before others, however long ago."""
