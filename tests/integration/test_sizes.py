@@ -156,7 +156,7 @@ async def test_a_day_of_polls_takes_few_bytes(plain_database_url: str) -> None:
 
 
 async def test_by_columns_it_takes_less_than_half_of_that(community_database_url: str) -> None:
-    """What a chunk has once would be 2 bytes a row of a day: a chunk has a month, and this one a week."""
+    """A week: a chunk has a month, and what it has once, whatever is in it, is a byte a row more of a day alone."""
     await store_days(community_database_url, 7)
     assert compress_chunks(community_database_url) >= len(HISTORY)
 
